@@ -1,0 +1,125 @@
+"""Every error wmsforge raises, named by its consequence.
+
+    WmsforgeError
+      RecipeError          before anything runs: the recipe is wrong             (exit 2)
+      PluginError          before anything runs: a plugin is missing or broken   (exit 3)
+        MissingDependencyError  also an ImportError: a package is not installed
+      StepError            stops the run, keeps every store                      (exit 4)
+        WorkspaceBusyError    another process runs in the same workspace
+      ParkedError          quota or budget reached: run again later              (exit 5)
+      RecordError          rejects one record, the run goes on
+      RetryableError       tries the same call again after a pause
+
+The first line of a message says where, what was asked and what was found; the second says what
+to do, best as a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class WmsforgeError(Exception):
+    """Base of all errors that wmsforge raises on purpose."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a recipe: where it stands (1-based) and what to do about it."""
+
+    line: int
+    column: int
+    where: str
+    message: str
+
+    def render(self, path: str) -> str:
+        """Return `path:line:column  where: message`."""
+        place = f"{path}:{self.line}:{self.column}" if self.line else path
+        return f"{place}  {self.where}: {self.message}" if self.where else f"{place}  {self.message}"
+
+
+class RecipeError(WmsforgeError):
+    """The recipe is wrong. Carries all its problems at once, in the order of the file."""
+
+    exit_code = 2
+
+    def __init__(self, path: str, problems: Sequence[Problem]) -> None:
+        self.path = path
+        self.problems = sorted(problems)
+        lines = [problem.render(path) for problem in self.problems]
+        count = len(lines)
+        lines.append(f"{path} has {count} error{'s' if count > 1 else ''}; nothing was run.")
+        super().__init__("\n".join(lines))
+
+
+class PluginError(WmsforgeError):
+    """A plugin is missing, disabled, broken, or clashes with another."""
+
+    exit_code = 3
+
+
+class MissingDependencyError(PluginError, ImportError):
+    """A package that a component needs is not installed."""
+
+    def __init__(self, component: str, package: str, install: str) -> None:
+        super().__init__(f"{component} needs the package {package!r}, which is not installed.\nInstall it: {install}")
+
+
+class StepError(WmsforgeError):
+    """A step cannot go on. What it stored stays, the same command continues."""
+
+    exit_code = 4
+
+
+class WorkspaceBusyError(StepError):
+    """Another process holds the workspace."""
+
+
+class ParkedError(WmsforgeError):
+    """A quota or budget is used up. Everything is stored; the same command continues later."""
+
+    exit_code = 5
+
+
+class RecordError(WmsforgeError):
+    """One record cannot be used.
+
+    Args:
+        reason: A short code such as `empty_answer`, counted and shown per step.
+        detail: A sentence for people.
+        raw: What the model or the file gave, kept beside the rejected record.
+    """
+
+    def __init__(self, reason: str, detail: str = "", raw: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.raw = raw
+
+
+class RetryableError(WmsforgeError):
+    """A call failed in a way that may pass: a rate limit, a server error, a dropped connection.
+
+    Args:
+        reason: The code that stands when every attempt failed: `rate_limit`, `server_error`,
+            `transport`, `timeout`.
+        after_s: Seconds the server asked to wait, None when it said nothing.
+    """
+
+    def __init__(self, reason: str, detail: str = "", after_s: float | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.after_s = after_s
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return ` Did you mean 'a' or 'b'?` for close names, else an empty string."""
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    if not close:
+        return ""
+    return " Did you mean " + " or ".join(repr(match) for match in close) + "?"

@@ -1,0 +1,93 @@
+"""A recipe after both gates (names, options): every component found, every option valid, every wire tied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wmsforge.options import Options, Ref
+from wmsforge.registry import Offer
+from wmsforge.steps.base import Component
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a reference stands for: a `models:` entry, a step, or an inline component; one is set."""
+
+    model: str = ""
+    step: str = ""
+    inline: ComponentUse | None = None
+
+
+@dataclass(frozen=True)
+class ComponentUse:
+    """One place in a recipe where a component is used."""
+
+    offer: Offer
+    component: type[Component]
+    options: Options
+    written: Mapping[str, Any]
+    """The options as written, `${NAME}` not replaced: safe to store and show."""
+    line: int
+    targets: tuple[tuple[Ref, Target], ...] = ()
+
+    def target(self, ref: Ref) -> Target:
+        """Return what a reference of these options stands for."""
+        return next(target for known, target in self.targets if known is ref or known == ref)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a component, or a chain of filters, and where its input comes from."""
+
+    id: str
+    kind: str
+    uses: tuple[ComponentUse, ...]
+    """One component; several only for a list of filters, in their order."""
+    sources: tuple[str, ...]
+    """Ids of the steps named by `from`."""
+    line: int
+    produces: str
+    """'Document', 'Question' or 'Answer' for records, else the Artifact kind."""
+
+    def needs(self) -> Iterator[str]:
+        """Yield the ids of all steps this one waits for or reads from, `from` first."""
+        yield from self.sources
+        for use in self.uses:
+            yield from _steps_of(use)
+
+    def models(self) -> Iterator[str]:
+        """Yield the ids of the `models:` entries this step uses."""
+        for use in self.uses:
+            yield from _models_of(use)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe. `steps` is in an order in which every step comes after what it needs."""
+
+    path: str
+    name: str
+    language: str
+    seed: int
+    models: Mapping[str, ComponentUse]
+    steps: Mapping[str, Step]
+    written: Mapping[str, Any] = field(default_factory=dict)
+    """The whole recipe as written with `--set` applied, `${NAME}` not replaced: safe to store."""
+
+
+def _steps_of(use: ComponentUse) -> Iterator[str]:
+    for _, target in use.targets:
+        if target.step:
+            yield target.step
+        elif target.inline:
+            yield from _steps_of(target.inline)
+
+
+def _models_of(use: ComponentUse) -> Iterator[str]:
+    for _, target in use.targets:
+        if target.model:
+            yield target.model
+        elif target.inline:
+            yield from _models_of(target.inline)

@@ -1,0 +1,80 @@
+"""What all components share: options in, a context to reach the rest of the run, open and close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from wmsforge.options import Options, Ref
+
+if TYPE_CHECKING:
+    from wmsforge.steps.chat_model import Chat
+    from wmsforge.steps.embedder import Embedder
+    from wmsforge.steps.filter import Filter
+    from wmsforge.steps.retriever import Retriever
+
+
+class Context(Protocol):
+    """What a component may know and reach. The engine gives it; tests use `wmsforge.testing`."""
+
+    step: str
+    """Id of the step or models entry the component works for."""
+    language: str
+    """Language of the recipe, an ISO 639-1 code such as 'ko'."""
+    seed: int
+    """Seed of the recipe; derive every random choice from it and the item."""
+    folder: Path
+    """A folder of this step alone that stays between runs, for indexes and caches."""
+
+    async def chat(self, ref: Ref) -> Chat:
+        """Open a chat model. Calls through it are limited, retried, counted and in the ledger."""
+        ...
+
+    async def embedder(self, ref: Ref) -> Embedder:
+        """Open an embedder."""
+        ...
+
+    async def retriever(self, ref: Ref) -> Retriever:
+        """Open a retriever: a step's finished index, or an inline one."""
+        ...
+
+    async def filter(self, ref: Ref) -> Filter:
+        """Open a filter, for components that score candidates with it."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Tell the user something they can change; shown once and kept in events.jsonl."""
+        ...
+
+
+class Component:
+    """Base of all components. The engine builds it, awaits `open`, uses it, awaits `close`.
+
+    Heavy imports belong in `open` or later, never at the top of the module.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    """The component's options; override with an inner class."""
+    version: ClassVar[str] = "1"
+    """Raise it when the same input and options give another output: stores are then made anew."""
+
+    def __init__(self, options: Any, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    def inputs(self) -> Sequence[Path]:
+        """Return the files outside the workspace whose bytes decide what this component makes.
+
+        Their contents are part of the step's fingerprint. Called at planning, before `open`.
+
+        Raises:
+            RecordError: If a file that must exist does not.
+        """
+        return ()
+
+    async def open(self) -> None:
+        """Load what the items need, open the references of the options."""
+
+    async def close(self) -> None:
+        """Let go of what `open` took."""
