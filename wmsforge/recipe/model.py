@@ -73,6 +73,8 @@ class Recipe:
     seed: int
     models: Mapping[str, ComponentUse]
     steps: Mapping[str, Step]
+    max_rejected_share: float = 0.5
+    """Share of its items that a generating step may reject before the run stops, 0..1."""
     written: Mapping[str, Any] = field(default_factory=dict)
     """The whole recipe as written with `--set` applied, `${NAME}` not replaced: safe to store."""
 

@@ -73,6 +73,15 @@ class Component:
         """
         return ()
 
+    def identity(self) -> dict[str, Any]:
+        """Return the JSON values that decide what this component makes, `inputs` aside.
+
+        Part of the step's fingerprint and, for a chat model, of the ledger's key. Called before
+        `open`.
+        """
+        identity: dict[str, Any] = self.options.identity()
+        return identity
+
     async def open(self) -> None:
         """Load what the items need, open the references of the options."""
 

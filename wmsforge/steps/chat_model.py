@@ -71,10 +71,6 @@ class ChatModel(Component):
     instruct: bool = True
     """False for a base model, which must be shown examples as earlier turns."""
 
-    def identity(self) -> dict[str, Any]:
-        """Return what makes two calls of this model the same call; part of the ledger's key."""
-        return self.options.identity()  # type: ignore[no-any-return]
-
     @abstractmethod
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once.

@@ -1,0 +1,151 @@
+"""What a run would do: which steps run, which are reused, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wmsforge.errors import Problem, RecipeError, did_you_mean
+from wmsforge.recipe.fingerprint import fingerprint, step_identity
+from wmsforge.recipe.model import Recipe, Step
+from wmsforge.store.files import file_digest
+from wmsforge.store.manifest import Manifest
+from wmsforge.store.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a plan."""
+
+    step: Step
+    folder: Path
+    fingerprint: str
+    identity: Mapping[str, Any]
+    reason: str
+    """Why it runs, in words; empty when its store is reused."""
+    manifest: Manifest | None
+    """That of the store to reuse."""
+    preview: bool = False
+
+    @property
+    def reused(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All steps of a run, in order."""
+
+    recipe: Recipe
+    steps: Mapping[str, PlannedStep]
+    limit: int | None = None
+
+    def models(self) -> list[str]:
+        """Return the ids of the models that steps to run will use."""
+        used = {model for planned in self.steps.values() if not planned.reused for model in planned.step.models()}
+        return [model for model in self.recipe.models if model in used]
+
+
+def make_plan(
+    recipe: Recipe,
+    workspace: Workspace,
+    *,
+    until: str | None = None,
+    restart: str | None = None,
+    limit: int | None = None,
+) -> Plan:
+    """Return what a run of this recipe would do.
+
+    Args:
+        until: Last step to run; steps that it does not need are left out.
+        restart: Step to make anew, with everything after it (`--from`).
+        limit: Questions of a preview run; it is kept apart from the full run.
+
+    Raises:
+        RecipeError: If `until` or `restart` names no step.
+        StepError: If a file that a step reads does not exist.
+    """
+    for option, name in (("--until", until), ("--from", restart)):
+        if name is not None and name not in recipe.steps:
+            message = f"no step is called {name!r}.{did_you_mean(name, list(recipe.steps))}"
+            raise RecipeError(recipe.path, [Problem(0, 0, option, message)])
+    wanted = set(recipe.steps) if until is None else set(_with_needs(recipe, until))
+    restarted: set[str] = set()
+    planned: dict[str, PlannedStep] = {}
+    for step in recipe.steps.values():
+        if step.id not in wanted:
+            continue
+        if step.id == restart or restarted & set(step.needs()):
+            restarted.add(step.id)
+        planned[step.id] = _plan_step(recipe, workspace, step, planned, step.id in restarted, limit)
+    return Plan(recipe, planned, limit)
+
+
+def _plan_step(
+    recipe: Recipe,
+    workspace: Workspace,
+    step: Step,
+    planned: Mapping[str, PlannedStep],
+    restarted: bool,
+    limit: int | None,
+) -> PlannedStep:
+    needs = list(step.needs())
+    preview = limit is not None and (step.kind == "question_generator" or any(planned[id].preview for id in needs))
+    folder = workspace.step_folder(recipe.name, step.id, preview)
+    fingerprints = {id: planned[id].fingerprint for id in needs}
+    identity = step_identity(recipe, step, fingerprints, limit if preview else None)
+    manifest = Manifest.read(folder)
+    running = [id for id in dict.fromkeys(needs) if not planned[id].reused]
+    if restarted:
+        reason = "asked for by --from"
+    elif step.kind == "server":
+        reason = "a server runs anew each time"
+    elif manifest is None:
+        reason = "not done yet"
+    elif manifest.fingerprint != fingerprint(identity):
+        reason = ", ".join(differences(manifest.identity, identity)) or "changed"
+    elif running:
+        reason = f"{running[0]} runs"
+    elif not _artifact_stands(manifest):
+        reason = f"{manifest.artifact.path} is gone or was changed" if manifest.artifact else "changed"
+    else:
+        reason = ""
+    return PlannedStep(step, folder, fingerprint(identity), identity, reason, None if reason else manifest, preview)
+
+
+def _with_needs(recipe: Recipe, step: str) -> Iterator[str]:
+    yield step
+    for need in recipe.steps[step].needs():
+        yield from _with_needs(recipe, need)
+
+
+def _artifact_stands(manifest: Manifest) -> bool:
+    """Tell whether a file that a step made is still as it was; folders check themselves when opened."""
+    if manifest.artifact is None or not manifest.artifact.path:
+        return True
+    path = Path(manifest.artifact.path)
+    return path.is_dir() or (path.is_file() and file_digest(path) == manifest.digest)
+
+
+def differences(old: Any, new: Any, path: str = "", skip: Collection[str] = ("scheme",)) -> list[str]:
+    """Return what changed between two identities: `top_k: 3 -> 5`; fingerprints are not spelled out."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in dict.fromkeys([*old, *new]):
+            if old.get(key) != new.get(key) and key not in skip:
+                if path.endswith("files") or path == "from":
+                    change = "changed" if key in old and key in new else "added" if key in new else "removed"
+                    found.append(f"{key} {change}")
+                else:
+                    found.extend(differences(old.get(key), new.get(key), key))
+        return found
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [change for before, after in zip(old, new, strict=True) for change in differences(before, after, path)]
+    return [f"{path}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."

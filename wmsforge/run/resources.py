@@ -1,0 +1,135 @@
+"""What components reach through their context, opened once a run and closed at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from wmsforge.errors import StepError
+from wmsforge.options import Ref
+from wmsforge.plugins import PluginHost
+from wmsforge.recipe.fingerprint import component_identity, fingerprint
+from wmsforge.recipe.model import ComponentUse, Recipe, Target
+from wmsforge.run.chat import LedgeredChat, OpenModel
+from wmsforge.run.events import Events
+from wmsforge.steps.base import Component
+from wmsforge.steps.chat_model import ChatModel
+from wmsforge.steps.embedder import Embedder
+from wmsforge.steps.filter import Filter
+from wmsforge.steps.retriever import Retriever
+from wmsforge.store.ledger import Ledger
+from wmsforge.store.manifest import CallCounts
+
+
+class Resources:
+    """The open models, embedders and retrievers of one run."""
+
+    def __init__(self, recipe: Recipe, host: PluginHost, ledger: Ledger, events: Events, run: str) -> None:
+        self.recipe = recipe
+        self.events = events
+        self.retrievers: dict[str, Retriever] = {}
+        """Finished indexes by step id; the runner puts them here."""
+        self._host = host
+        self._ledger = ledger
+        self._run = run
+        self._models: dict[str, OpenModel] = {}
+        self._embedders: dict[str, Embedder] = {}
+        self._chats: dict[tuple[str, str], LedgeredChat] = {}
+        self._opened: list[Component] = []
+        self._lock = asyncio.Lock()
+
+    async def open(self, use: ComponentUse, step: str, folder: Path) -> Any:
+        """Build a component and open it; it is closed with the run."""
+        component = use.component(use.options, StepContext(self, use, step, folder))
+        await component.open()
+        self._opened.append(component)
+        return component
+
+    async def chat(self, step: str, use: ComponentUse, id: str, folder: Path) -> LedgeredChat:
+        """Return a step's handle of a model, opening the model when it is the first."""
+        async with self._lock:
+            shared = self._models.get(id)
+            if shared is None:
+                model: ChatModel = await self.open(use, id, folder)
+                identity = component_identity(use, model)
+                inner = getattr(use.options, "model", "")
+                name = f"{id} ({inner})" if isinstance(inner, str) and inner else id
+                slots = asyncio.Semaphore(use.options.concurrency)  # type: ignore[attr-defined]
+                shared = self._models[id] = OpenModel(id, model, identity, name, slots)
+        key = (step, id)
+        if key not in self._chats:
+            self._chats[key] = LedgeredChat(step, shared, self._ledger, self.events, self._run, self._host.hook)
+        return self._chats[key]
+
+    async def embedder(self, step: str, use: ComponentUse, folder: Path) -> Embedder:
+        """Return the embedder, shared by all uses with the same options."""
+        key = fingerprint(component_identity(use, use.component(use.options, StepContext(self, use, step, folder))))
+        async with self._lock:
+            if key not in self._embedders:
+                self._embedders[key] = await self.open(use, step, folder)
+        return self._embedders[key]
+
+    def calls(self, step: str) -> dict[str, CallCounts]:
+        """Return what a step has called so far, by model."""
+        return {chat.name: chat.counts for (owner, _), chat in self._chats.items() if owner == step}
+
+    async def close(self) -> None:
+        """Close everything, the last opened first; one that fails to close does not keep the others open."""
+        for component in reversed(self._opened):
+            try:
+                await component.close()
+            except Exception as error:  # a plugin's close may raise anything; the rest must still be closed
+                self.events.warn(component.context.step, f"closing {type(component).__name__} failed: {error!r}")
+        self._opened.clear()
+
+
+class StepContext:
+    """The context that a component of a real run sees; see `wmsforge.steps.base.Context`."""
+
+    def __init__(self, resources: Resources, use: ComponentUse, step: str, folder: Path) -> None:
+        self.step = step
+        self.language = resources.recipe.language
+        self.seed = resources.recipe.seed
+        self.folder = folder
+        self._resources = resources
+        self._use = use
+
+    async def chat(self, ref: Ref) -> LedgeredChat:
+        target, use = self._resolve(ref)
+        folder = self._inline_folder(ref, use)
+        return await self._resources.chat(self.step, use, target.model or f"{self.step}.{folder.name}", folder)
+
+    async def embedder(self, ref: Ref) -> Embedder:
+        _, use = self._resolve(ref)
+        return await self._resources.embedder(self.step, use, self.folder / use.offer.name)
+
+    async def retriever(self, ref: Ref) -> Retriever:
+        target = self._use.target(ref)
+        if target.step:
+            return self._resources.retrievers[target.step]
+        _, use = self._resolve(ref)
+        retriever: Retriever = await self._resources.open(use, self.step, self._inline_folder(ref, use))
+        return retriever
+
+    async def filter(self, ref: Ref) -> Filter:
+        _, use = self._resolve(ref)
+        opened: Filter = await self._resources.open(use, self.step, self._inline_folder(ref, use))
+        return opened
+
+    def warn(self, message: str) -> None:
+        self._resources.events.warn(self.step, message)
+
+    def _resolve(self, ref: Ref) -> tuple[Target, ComponentUse]:
+        target = self._use.target(ref)
+        use = self._resources.recipe.models[target.model] if target.model else target.inline
+        if use is None:
+            raise StepError(f"Step {self.step!r}: the step {target.step!r} cannot be used as a {ref.kind}.")
+        return target, use
+
+    def _inline_folder(self, ref: Ref, use: ComponentUse) -> Path:
+        """Return a folder of its own for each inline component: `<option>-<place>-<name>`."""
+        for path, known in self._use.options.references():
+            if known is ref:
+                return self.folder / "-".join([*map(str, path), use.offer.name])
+        return self.folder / use.offer.name

@@ -1,0 +1,169 @@
+"""Runs a plan: every step as soon as what it needs is there, record steps while their input grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wmsforge.errors import StepError, WmsforgeError
+from wmsforge.plugins import PluginHost
+from wmsforge.recipe.plan import Plan, PlannedStep
+from wmsforge.run import artifacts
+from wmsforge.run.answering import run_answers
+from wmsforge.run.events import Events, Listener
+from wmsforge.run.filtering import run_filters
+from wmsforge.run.loading import run_loader
+from wmsforge.run.questioning import run_questions
+from wmsforge.run.resources import Resources
+from wmsforge.run.run_folder import describe_run, new_run_id
+from wmsforge.run.step_run import StepRun
+from wmsforge.run.tasks import first_error_only
+from wmsforge.steps.exporter import Origin
+from wmsforge.steps.server import Server
+from wmsforge.store.ledger import Ledger
+from wmsforge.store.workspace import Workspace
+
+
+@dataclass
+class Runner:
+    """One execution of a plan.
+
+    `steps` may be read at any time to show progress.
+    """
+
+    plan: Plan
+    host: PluginHost
+    workspace: Workspace
+    listener: Listener | None = None
+    steps: dict[str, StepRun] = field(default_factory=dict)
+    run_id: str = ""
+    _servers: dict[str, Server] = field(default_factory=dict)
+
+    async def execute(self) -> Mapping[str, StepRun]:
+        """Run all steps and return them.
+
+        Raises:
+            StepError: If a step failed; every finished store stays, and so do all stored calls.
+            WorkspaceBusyError: If another process runs in the workspace.
+        """
+        name = self.plan.recipe.name
+        with self.workspace.locked(f"wmsforge run {self.plan.recipe.path}"):
+            self.run_id = new_run_id(self.workspace, name)
+            folder = self.workspace.run_folder(name, self.run_id)
+            describe_run(folder, self.plan, self.host)
+            events = Events(folder / "events.jsonl", self.listener)
+            ledger = Ledger(self.workspace.ledger)
+            resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id)
+            try:
+                events.emit("run_started", recipe=self.plan.recipe.path, run=self.run_id, limit=self.plan.limit)
+                await self._run_steps(resources, events)
+                events.emit("run_finished")
+            except BaseException as error:
+                for step in self.steps.values():
+                    step.abandon()
+                stopped = (
+                    "run_stopped" if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) else "run_failed"
+                )
+                events.emit(stopped, error=str(error) if isinstance(error, WmsforgeError) else repr(error))
+                raise
+            finally:
+                await self._stop_servers()
+                await resources.close()
+                ledger.close()
+                events.close()
+        return self.steps
+
+    async def _run_steps(self, resources: Resources, events: Events) -> None:
+        for planned in self.plan.steps.values():
+            inputs = [self.steps[source] for source in planned.step.sources]
+            self.steps[planned.step.id] = StepRun(planned, inputs, resources, self.run_id, self.host.hook)
+        for step in self.steps.values():
+            if step.planned.reused:
+                step.reuse()
+                events.emit("step_reused", step=step.id, records=step.counts.out)
+        async with first_error_only(), asyncio.TaskGroup() as group:
+            for step in self.steps.values():
+                group.create_task(self._run_step(step, resources, events), name=step.id)
+        if self._servers:
+            events.emit("serving", endpoints={id: self._url(id) for id in self._servers})
+            await asyncio.Event().wait()  # until Ctrl-C or SIGTERM cancels
+
+    async def _run_step(self, step: StepRun, resources: Resources, events: Events) -> None:
+        if step.planned.reused:
+            if step.step.kind == "retriever" and self._is_searched(step.id):
+                await artifacts.load_retriever(step)
+            step.ready.set()
+            return
+        for need in dict.fromkeys(step.step.needs()):
+            if need not in step.step.sources:
+                await self.steps[need].ready.wait()
+        if step.step.produces not in ("Document", "Question", "Answer"):
+            await step.inputs_finished()
+        component = f"{step.step.kind}/{','.join(use.offer.name for use in step.step.uses)}"
+        step.start()
+        events.emit("step_started", step=step.id, component=component, reason=step.planned.reason)
+        self.host.hook.step_started(step=step.id, component=component)
+        try:
+            await self._work(step)
+        except WmsforgeError:
+            raise
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            raise StepError(
+                f"Step {step.id!r} ({component}) broke: {type(error).__name__}: {error}\n"
+                f"This is a fault of the component. The traceback: the same command with wmsforge --debug"
+            ) from error
+        step.ready.set()
+        assert step.manifest is not None  # _work finished the step
+        facts = step.manifest.model_dump(mode="json", include={"counts", "calls", "seconds", "artifact"})
+        events.emit("step_finished", step=step.id, **facts)
+        self.host.hook.step_finished(step=step.id, manifest=step.manifest.model_dump(mode="json", by_alias=True))
+
+    async def _work(self, step: StepRun) -> None:
+        kind = step.step.kind
+        if kind == "loader":
+            await run_loader(step)
+        elif kind == "question_generator":
+            await run_questions(step, self.plan.limit)
+        elif kind == "answer_generator":
+            await run_answers(step)
+        elif kind == "filter":
+            await run_filters(step)
+        if step.store is not None:
+            step.finish()
+            return
+        artifact = await self._make_artifact(step)
+        step.counts.read = step.counts.ok = step.inputs_written()
+        step.finish(artifact, artifacts.artifact_digest(artifact, step))
+
+    async def _make_artifact(self, step: StepRun) -> Any:
+        kind = step.step.kind
+        if kind == "retriever":
+            return await artifacts.run_retriever(step)
+        if kind == "exporter":
+            return await artifacts.run_exporter(step, self._origin(step.planned))
+        if kind == "trainer":
+            return await artifacts.run_trainer(step)
+        if kind == "evaluator":
+            return await artifacts.run_evaluator(step)
+        self._servers[step.id], artifact = await artifacts.run_server(step)
+        return artifact
+
+    def _origin(self, planned: PlannedStep) -> Origin:
+        return Origin(recipe=self.plan.recipe.name, fingerprint=planned.fingerprint, run=self.run_id)
+
+    def _is_searched(self, id: str) -> bool:
+        """Tell whether a step that runs searches this index."""
+        return any(id in planned.step.needs() for planned in self.plan.steps.values() if not planned.reused)
+
+    def _url(self, id: str) -> str:
+        manifest = self.steps[id].manifest
+        return manifest.artifact.url if manifest and manifest.artifact else ""
+
+    async def _stop_servers(self) -> None:
+        for server in reversed(self._servers.values()):
+            await server.stop()
+        self._servers.clear()

@@ -1,0 +1,1 @@
+"""Durable storage: records with manifests, the ledger of calls, the workspace."""

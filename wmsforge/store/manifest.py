@@ -1,0 +1,100 @@
+"""manifest.json: what a step made. It is written last, so its presence means the step is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wmsforge.errors import StepError
+from wmsforge.records import Artifact
+from wmsforge.store.files import write_atomically
+
+NAME = "manifest.json"
+SCHEMA = 1
+
+
+class Counts(BaseModel):
+    """The conservation law of a step.
+
+    Items come in; each is `ok` or `failed`. Those that are ok made records; each is written
+    (`out`) or `dropped`. Where one item makes one record, in = out + rejected.
+    """
+
+    read: int = 0
+    ok: int = 0
+    failed: int = 0
+    made: int = 0
+    dropped: int = 0
+    out: int = 0
+    reasons: dict[str, int] = Field(default_factory=dict, description="Reason code -> failed or dropped.")
+
+    @property
+    def rejected(self) -> int:
+        return self.failed + self.dropped
+
+    def reject(self, reason: str) -> None:
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+    def check(self, step: str, written: int) -> None:
+        """Raise StepError if a record was lost or counted twice."""
+        laws = {
+            "read = ok + failed": self.read == self.ok + self.failed,
+            "made = out + dropped": self.made == self.out + self.dropped,
+            "out = records written": self.out == written,
+            "rejected = reasons": self.rejected == sum(self.reasons.values()),
+        }
+        broken = [law for law, holds in laws.items() if not holds]
+        if broken:
+            raise StepError(
+                f"Step {step!r} lost or doubled records: {' and '.join(broken)} does not hold for "
+                f"{self.model_dump()} with {written} written.\nThis is a fault of wmsforge or of the step's plugin: "
+                f"report it with .wmsforge's events.jsonl."
+            )
+
+
+class CallCounts(BaseModel):
+    """Model calls of a step, by model."""
+
+    calls: int = Field(default=0, description="Calls made in this run.")
+    reused: int = Field(default=0, description="Calls the ledger answered.")
+    retries: int = 0
+    prompt_tokens: int = Field(default=0, description="Of the calls made.")
+    completion_tokens: int = 0
+
+
+class Manifest(BaseModel):
+    """Everything worth knowing about a finished step."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    step: str
+    kind: str
+    components: list[dict[str, str]] = Field(description="name, plugin and version of each component.")
+    fingerprint: str
+    identity: dict[str, Any] = Field(description="What the fingerprint is the hash of.")
+    inputs: dict[str, str] = Field(default_factory=dict, description="Step -> digest of what was read from it.")
+    digest: str = Field(description="SHA-256 of the records' bytes, or of the artifact.")
+    counts: Counts = Counts()
+    calls: dict[str, CallCounts] = Field(default_factory=dict)
+    artifact: Artifact | None = None
+    run: str = ""
+    started_at: str = ""
+    seconds: float = 0.0
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest, durably."""
+        write_atomically(folder / NAME, self.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest | None:
+        """Return the manifest of a finished step, None when there is none.
+
+        A manifest of another schema or one that does not parse counts as none: the step runs again.
+        """
+        try:
+            return cls.model_validate_json((folder / NAME).read_bytes())
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            return None
