@@ -1,0 +1,132 @@
+"""The chat model `openai-compatible`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from wmsforge.errors import StepError
+from wmsforge.options import NotIdentity
+from wmsforge.steps.base import Context
+from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, ModelOptions
+from wmsforge_openai.endpoint import Endpoint
+from wmsforge_openai.failures import failure
+from wmsforge_openai.reply import read_reply
+
+if TYPE_CHECKING:
+    from wmsforge_openai.transport import Transport
+
+_OURS = {"model", "messages", "stream", "n"}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class OpenAICompatibleModel(ChatModel):
+    """Asks `POST {base_url}/chat/completions`, one connection a call in flight."""
+
+    class Options(ModelOptions):
+        base_url: Annotated[str, NotIdentity()] = Field(
+            description="Address of the API, usually ending in /v1. A server that moves keeps its stored calls: "
+            "of two servers with different weights under one model name, give one another `revision`."
+        )
+        api_key: Annotated[SecretStr | None, NotIdentity()] = Field(
+            default=None, description="Key of the API, always as a variable: ${OPENAI_API_KEY}."
+        )
+        model: str = Field(min_length=1, description="Name the server knows the model by.")
+        revision: str = Field(
+            default="", description="Any text that tells these weights from others of the same name; never sent."
+        )
+        top_p: float | None = Field(
+            default=None, gt=0, le=1, description="Nucleus sampling; the server's own if unset."
+        )
+        instruct: bool = Field(default=True, description="False for a base model, which is shown examples instead.")
+        structured: Literal["json_schema", "json_object", "none"] = Field(
+            default="json_schema",
+            description="How JSON answers are asked for: by a schema the server enforces, as any JSON object, or in "
+            "words alone; the last two add the schema to the prompt.",
+        )
+        max_tokens_field: Annotated[Literal["max_tokens", "max_completion_tokens"], NotIdentity()] = Field(
+            default="max_tokens", description="What the server calls the limit; OpenAI's own newer models the second."
+        )
+        extra_body: dict[str, Any] = Field(
+            default_factory=dict, description="More fields of the request's body; null leaves a field out."
+        )
+
+        @field_validator("base_url")
+        @classmethod
+        def _plain_address(cls, value: str) -> str:
+            if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+                raise ValueError("must be an http:// or https:// address without user, query or fragment")
+            return value.rstrip("/")
+
+        @field_validator("extra_body")
+        @classmethod
+        def _leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
+            taken = sorted(_OURS & value.keys())
+            if taken:
+                raise ValueError(f"must not hold {', '.join(taken)}: wmsforge sets or needs it")
+            return value
+
+    options: Options
+
+    def __init__(self, options: Options, context: Context) -> None:
+        super().__init__(options, context)
+        self.instruct = options.instruct
+        key = options.api_key.get_secret_value() if options.api_key is not None else ""
+        self._endpoint = Endpoint(context.step, f"{options.base_url}/chat/completions", options.model, key)
+        constant = {"top_p": options.top_p, **options.extra_body}
+        self._constant = {name: value for name, value in constant.items() if value is not None}
+        self._left_out = [name for name, value in options.extra_body.items() if value is None]
+        self._transport: Transport
+
+    async def open(self) -> None:
+        """Prepare the session; no request is sent.
+
+        Raises:
+            StepError: If the key is empty or cannot stand in a header.
+        """
+        from wmsforge_openai.transport import Transport
+
+        if self.options.api_key is not None and not re.fullmatch(r"[\x21-\x7e]+", self._endpoint.key):
+            raise StepError(
+                f"{self._endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII.\n"
+                f"Correct the variable that the option names, or leave api_key out for a server without keys."
+            )
+        self._transport = Transport(self._endpoint, self.options.concurrency, self.options.timeout_s)
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def complete(self, request: ChatRequest) -> ChatResponse:
+        """See `ChatModel.complete`; raises ParkedError when the account's quota is used up."""
+        status, headers, content = await self._transport.post(self._body(request))
+        if status != 200:
+            raise failure(self._endpoint, status, headers, content)
+        return read_reply(self._endpoint, content)
+
+    def _body(self, request: ChatRequest) -> bytes:
+        messages = [{"role": message.role, "content": message.content} for message in request.messages]
+        body: dict[str, Any] = {
+            "model": self.options.model,
+            "messages": messages,
+            self.options.max_tokens_field: request.max_tokens,
+            "temperature": request.temperature,
+        }
+        if request.stop:
+            body["stop"] = request.stop
+        if request.json_schema is not None:
+            self._ask_for_json(request.json_schema, body)
+        body.update(self._constant)
+        for name in self._left_out:
+            body.pop(name, None)
+        return _encode(body).encode()
+
+    def _ask_for_json(self, schema: dict[str, Any], body: dict[str, Any]) -> None:
+        if self.options.structured == "json_schema":
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+            return
+        if self.options.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        body["messages"][-1]["content"] += f"\n\nAnswer with JSON of this schema and nothing else: {_encode(schema)}"
