@@ -55,10 +55,11 @@ class Registry:
                 pairs.append((known, offer))
         return pairs
 
-    def find(self, use: str, kinds: Sequence[str]) -> list[Offer]:
+    def find(self, use: str, kinds: Sequence[str], ids: Sequence[str] = ()) -> list[Offer]:
         """Return the offers of these kinds that `use` ("name" or "plugin/name") means.
 
-        Several offers mean the name stands for several kinds.
+        Several offers mean the name stands for several kinds. `ids` are what could have stood here
+        instead of a component's name; a message that finds nothing offers them too.
 
         Raises:
             PluginError: If two plugins offer the same kind and name, or no one does.
@@ -75,46 +76,51 @@ class Registry:
                 who = " and ".join(f"{offer.plugin} {offer.version}" for offer in rivals)
                 raise PluginError(f"{kind} {name!r} is offered by {who}. Choose one: use: {rivals[0].plugin}/{name}")
         if not matches:
-            raise PluginError(self._missing(use, name, plugin, kinds))
+            raise PluginError(self._missing(use, name, plugin, kinds, ids))
         return matches
 
-    def _missing(self, use: str, name: str, plugin: str, kinds: Sequence[str]) -> str:
+    def _missing(self, use: str, name: str, plugin: str, kinds: Sequence[str], ids: Sequence[str]) -> str:
+        for offer in (*self.disabled, *self.failed):
+            if offer.name == name and offer.kind in kinds and plugin in ("", offer.plugin):
+                comes_from = f"{offer.kind} {name!r} comes from the plugin {offer.plugin!r}, which"
+                if offer in self.disabled:
+                    return (
+                        f"{comes_from} is disabled. Enable it: leave it out of --no-plugin, "
+                        f"and name it in WMSFORGE_PLUGINS if that is set."
+                    )
+                return (
+                    f"{comes_from} is installed but failed to load: {offer.summary}. Details: wmsforge plugins --failed"
+                )
         asked = kinds[0] if len(kinds) == 1 else "component"
-        for offer in self.disabled:
-            if offer.name == name and offer.kind in kinds and plugin in ("", offer.plugin):
-                return (
-                    f"{offer.kind} {name!r} comes from the plugin {offer.plugin!r}, which is disabled. "
-                    f"Enable it: leave it out of --no-plugin, and name it in WMSFORGE_PLUGINS if that is set."
-                )
-        for offer in self.failed:
-            if offer.name == name and offer.kind in kinds and plugin in ("", offer.plugin):
-                return (
-                    f"{offer.kind} {name!r} comes from the plugin {offer.plugin!r}, which is installed but failed "
-                    f"to load: {offer.summary}. Details: wmsforge plugins --failed"
-                )
-        other = [offer for offer in self.offers if offer.name == name and plugin in ("", offer.plugin)]
-        if other:
-            return f"{use!r} is a {other[0].kind}, and a {asked} is needed here."
-        known = sorted({offer.name for offer in self.offers if offer.kind in kinds})
+        for offer in self.offers:
+            if offer.name == name and plugin in ("", offer.plugin):
+                return f"{use!r} is {a(offer.kind)}, and {a(asked)} is needed here."
+        plugins = sorted({offer.plugin for offer in self.offers} | set(self.unavailable))
+        if plugin and plugin not in plugins:
+            return f"no plugin {plugin!r} is installed.{did_you_mean(plugin, plugins)} List them: wmsforge plugins"
+        known = [offer.name for offer in self.offers if offer.kind in kinds and plugin in ("", offer.plugin)]
+        whose = f" in the plugin {plugin!r}" if plugin else ""
         lost = f" Not loaded: {', '.join(sorted(self.unavailable))}." if self.unavailable else ""
         listing = f" List all: wmsforge components{' ' + asked if len(kinds) == 1 else ''}"
-        return f"no plugin offers the {asked} {use!r}.{did_you_mean(name, known)}{lost}{listing}"
+        return f"no {asked}{whose} is called {name!r}.{did_you_mean(name, sorted({*known, *ids}))}{lost}{listing}"
 
     def load(self, offer: Offer) -> type[Any]:
         """Import the component's class.
 
         Raises:
             MissingDependencyError: If a package it needs is not installed.
-            PluginError: If the target does not exist or is not of its kind.
+            PluginError: If the target does not exist, fails to import, or is not of its kind.
         """
         module_name, _, attribute = offer.target.partition(":")
         what = f"{offer.kind} {offer.name!r} of plugin {offer.plugin!r}"
         try:
             target = getattr(importlib.import_module(module_name), attribute)
-        except ModuleNotFoundError as error:
-            raise MissingDependencyError(what, error.name or "?", f"pip install {offer.plugin}") from error
-        except (ImportError, AttributeError) as error:
-            raise PluginError(f"{what} cannot be loaded from {offer.target!r}: {error}.") from error
+        except Exception as error:  # a stranger's module may raise anything; it must become an error that names it
+            missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+            if missing and not f"{module_name}.".startswith(f"{missing}."):
+                raise MissingDependencyError(what, missing, f"pip install {offer.plugin}") from error
+            found = f"{type(error).__name__}: {error}"
+            raise PluginError(f"{what} cannot be loaded from {offer.target!r}: {found}.") from error
         contracts = tuple(_contract(path) for path in KINDS[offer.kind])
         if not (isinstance(target, type) and issubclass(target, contracts)):
             raise PluginError(f"{what}: {offer.target!r} is not a subclass of {' or '.join(KINDS[offer.kind])}.")
@@ -125,3 +131,8 @@ def _contract(path: str) -> type[Any]:
     module, _, name = path.partition(":")
     contract: type[Any] = getattr(importlib.import_module(module), name)
     return contract
+
+
+def a(word: str) -> str:
+    """Return a kind's name with its article: "a loader", "an exporter"."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"

@@ -60,7 +60,7 @@ class Step:
     def models(self) -> Iterator[str]:
         """Yield the ids of the `models:` entries this step uses."""
         for use in self.uses:
-            yield from _models_of(use)
+            yield from models_of(use)
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,10 @@ def _steps_of(use: ComponentUse) -> Iterator[str]:
             yield from _steps_of(target.inline)
 
 
-def _models_of(use: ComponentUse) -> Iterator[str]:
+def models_of(use: ComponentUse) -> Iterator[str]:
+    """Yield the ids of the `models:` entries that a component refers to, itself or inline."""
     for _, target in use.targets:
         if target.model:
             yield target.model
         elif target.inline:
-            yield from _models_of(target.inline)
+            yield from models_of(target.inline)

@@ -1,0 +1,159 @@
+"""The options of a component: validated, with variables replaced and references tied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from wmsforge.options import Options, Ref
+from wmsforge.recipe import environment, yaml12
+from wmsforge.recipe.drafts import Draft, UseDraft
+from wmsforge.recipe.environment import Replaced, has_variable
+from wmsforge.recipe.kinds import find, load
+from wmsforge.recipe.model import ComponentUse, Target
+from wmsforge.recipe.source import Source
+from wmsforge.recipe.wording import Fault, faults, is_secret, written_path
+from wmsforge.registry import Registry, a
+from wmsforge.steps.base import Component
+
+
+class Components:
+    """Turns drafts of one recipe into components with valid options."""
+
+    def __init__(
+        self,
+        source: Source,
+        registry: Registry,
+        environ: Mapping[str, str],
+        models: Mapping[str, Draft],
+        steps: Mapping[str, Draft],
+    ) -> None:
+        self._source = source
+        self._registry = registry
+        self._environ = environ
+        self._models = models
+        self._steps = steps
+
+    def build(self, draft: UseDraft) -> ComponentUse | None:
+        """Return the component with its options; None when something is wrong, which is reported."""
+        if draft.offer is None or draft.component is None:
+            return None
+        listing = f"wmsforge components {draft.offer.kind} {draft.offer.name}"
+        options = self._options(draft.component, draft.options, draft.options_path, listing)
+        if options is None:
+            return None
+        targets = []
+        for path, ref in options.references():
+            target = self._target(ref, (*draft.options_path, *path))
+            if target:
+                targets.append((ref, target))
+        line = self._source.line(draft.path)
+        return ComponentUse(draft.offer, draft.component, options, draft.options, line, tuple(targets))
+
+    def _options(
+        self, component: type[Component], written: dict[str, Any], path: yaml12.Path, listing: str
+    ) -> Options | None:
+        replaced = environment.replace(written, self._environ)
+        wrong = dict(replaced.problems)
+        fields = component.Options.model_fields
+        for name in written:
+            if name in fields and is_secret(fields[name]):
+                wrong.update(dict.fromkeys(_plain_texts(written[name], (name,)), _SECRET))
+        for at, message in wrong.items():
+            self._source.problem((*path, *at), message)
+        try:
+            options = _validate(component.Options, replaced)
+        except ValidationError as error:
+            found = faults(error.errors(), written, fields, listing)
+        except Exception as error:  # a validator of a stranger's may raise anything
+            found = [Fault((), (), f"the plugin failed to check its options: {type(error).__name__}: {error}")]
+        else:
+            return None if wrong else options
+        for fault in found:
+            if not any(fault.path[: len(at)] == at for at in wrong):
+                self._source.problem((*path, *fault.path), replaced.hide(fault.message), (*path, *fault.where))
+        return None
+
+    def _target(self, ref: Ref, path: yaml12.Path) -> Target | None:
+        """Return what a reference stands for: an id of this recipe before a component's name."""
+        by_step = ref.kind == "retriever"
+        own, other = (self._steps, self._models) if by_step else (self._models, self._steps)
+        if ref.name in own:
+            if own[ref.name].kind in ("", ref.kind):  # an unknown kind has been reported
+                return Target(step=ref.name) if by_step else Target(model=ref.name)
+            self._mismatch(ref, path, own[ref.name].kind)
+            return None
+        if ref.name in other and ref.name not in self._registry.names(ref.kind):
+            self._mismatch(ref, path, other[ref.name].kind or "step")
+            return None
+        at = path if ref.name else (*path, "use")
+        draft = UseDraft(ref.name or ref.use, at, dict(ref.options), path)
+        offers = find(self._source, self._registry, draft, [ref.kind], self._ids(ref.kind))
+        if not offers:
+            return None
+        draft.offer = offers[0]
+        draft.component = load(self._source, self._registry, draft, offers[0])
+        use = self.build(draft)
+        return Target(inline=use) if use else None
+
+    def _mismatch(self, ref: Ref, path: yaml12.Path, kind: str) -> None:
+        fitting = ", ".join(map(repr, self._ids(ref.kind)))
+        hint = f" Such are: {fitting}." if fitting else ""
+        self._source.problem(path, f"{ref.name!r} is {a(kind)}, and {a(ref.kind)} is needed here.{hint}")
+
+    def _ids(self, kind: str) -> list[str]:
+        return [draft.id for draft in (*self._models.values(), *self._steps.values()) if draft.kind == kind]
+
+
+_SECRET = 'a secret may not stand in a recipe. Write "${NAME}" here, and set it: export NAME=...'
+
+
+def _plain_texts(value: Any, path: yaml12.Path) -> Iterator[yaml12.Path]:
+    """Yield the paths of the texts in a value that do not come from the environment."""
+    if isinstance(value, str) and not has_variable(value):
+        yield path
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _plain_texts(item, (*path, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _plain_texts(item, (*path, index))
+
+
+def _validate(options: type[Options], replaced: Replaced) -> Options:
+    """Return valid options. Types are strict, so that a YAML value means what it is.
+
+    Two things give way where a number or a boolean is needed: a variable, which is always text, is
+    read as YAML; and a whole number such as 1e6 counts as an integer.
+
+    Raises:
+        ValidationError: If they are not valid.
+    """
+    try:
+        return options.model_validate_json(json.dumps(replaced.value), strict=True)
+    except ValidationError as error:
+        changed = False
+        for fault in error.errors():
+            path = written_path(tuple(fault["loc"]), replaced.value)
+            if fault["type"] in ("int_type", "float_type", "bool_type") and path:
+                changed |= _give_way(replaced, path, fault["type"])
+        if not changed:
+            raise
+    return options.model_validate_json(json.dumps(replaced.value), strict=True)
+
+
+def _give_way(replaced: Replaced, path: yaml12.Path, needed: str) -> bool:
+    holder = replaced.value
+    for part in path[:-1]:
+        holder = holder[part]
+    value = new = holder[path[-1]]
+    if path in replaced.whole:
+        scalar = yaml12.parse(replaced.whole[path]).value
+        new = scalar if isinstance(scalar, (bool, int, float)) else value
+    if needed == "int_type" and isinstance(new, float) and new.is_integer():
+        new = int(new)
+    holder[path[-1]] = new
+    return new is not value
