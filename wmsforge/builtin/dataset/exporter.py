@@ -118,9 +118,11 @@ class RowExporter(DatasetExporter):
                 f"{beside} is of an earlier export, and its rows are in {path} now. Delete it before you measure on it."
             )
         files = {"train": path} | ({"eval": beside} if eval_rows else {})
-        with ExitStack() as stack:  # all files are written before any takes its name
+        with ExitStack() as stack:
             for name, target in files.items():
-                self.write(_side(spool, eval_rows, name == "eval"), stack.enter_context(atomic_file(target)))
+                file = stack.enter_context(atomic_file(target))
+                self.write(_side(spool, eval_rows, name == "eval"), file)
+                file.flush()  # a full disk must show before any file takes its name
         counts = {"train": spool.rows - len(eval_rows), "eval": len(eval_rows)}
         return [Part(name, target.name, counts[name]) for name, target in files.items()]
 
