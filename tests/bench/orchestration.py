@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,50 +61,15 @@ async def reference(base_url: str, rows: int, concurrency: int) -> None:
 
 async def engine(base_url: str, rows: int, concurrency: int, folder: Path) -> None:
     """Ask everything through wmsforge."""
-    from wmsforge.options import ChatModelRef, Options
+    from orchestration_components import Ask, Numbers
+
     from wmsforge.plugins import PluginHost, load_plugins
     from wmsforge.recipe.model import ComponentUse, Recipe, Step, Target
     from wmsforge.recipe.plan import make_plan
-    from wmsforge.records import Answer, Document, Question, content_id
     from wmsforge.registry import Offer
     from wmsforge.run.runner import Runner
-    from wmsforge.steps.answer_generator import AnswerGenerator
     from wmsforge.steps.base import Component
-    from wmsforge.steps.chat_model import ChatRequest, Message
-    from wmsforge.steps.question_generator import QuestionGenerator
     from wmsforge.store.workspace import Workspace
-
-    class Numbers(QuestionGenerator):
-        """Asks the reference's questions."""
-
-        class Options(Options):
-            rows: int
-
-        def tasks(self, documents: Iterable[Document]) -> Iterable[tuple[str, int]]:
-            return ((str(number), number) for number in range(self.options.rows))
-
-        async def generate(self, task: int) -> AsyncIterator[Question]:
-            yield Question(id=content_id(task), text=prompt(task))
-
-    class Ask(AnswerGenerator):
-        """Asks the model and nothing else."""
-
-        class Options(Options):
-            model: ChatModelRef
-
-        async def open(self) -> None:
-            self.chat = await self.context.chat(self.options.model)
-
-        async def answer(self, question: Question) -> Answer:
-            request = ChatRequest(messages=(Message(role="user", content=question.text),))
-            response = await self.chat.complete(request)
-            return Answer(
-                id=content_id(question.id, response.text),
-                question=question,
-                text=response.text,
-                model=self.chat.name,
-                created_at=response.created_at,
-            )
 
     host: PluginHost = load_plugins()
 
@@ -140,7 +104,7 @@ def child(role: str, base_url: str, rows: int, concurrency: int) -> dict[str, fl
     """Run one side in a process of its own and return its wall and CPU seconds and peak memory."""
     command = [sys.executable, __file__, "--role", role, "--url", base_url]
     command += ["--rows", str(rows), "--concurrency", str(concurrency)]
-    result: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    result: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return result
 
 
@@ -172,11 +136,10 @@ def main() -> None:
     from mock_openai import subprocess_server
 
     with subprocess_server("--latency", str(arguments.latency)) as base_url:
-        sides = {
-            role: child(role, base_url, arguments.rows, arguments.concurrency) for role in ("reference", "engine")
-        }
+        sides = {role: child(role, base_url, arguments.rows, arguments.concurrency) for role in ("reference", "engine")}
     ideal = arguments.rows * arguments.latency / arguments.concurrency
-    print(f"{arguments.rows:,} rows, {arguments.concurrency} at once, {arguments.latency:g} s each, on {os.cpu_count()} cores")
+    asked = f"{arguments.rows:,} rows, {arguments.concurrency} at once, {arguments.latency:g} s each"
+    print(f"{asked}, on {os.cpu_count()} cores")
     print(f"{'':12}{'wall s':>10}{'cpu s':>10}{'peak MB':>10}")
     print(f"{'ideal':12}{ideal:>10.1f}")
     for role, figures in sides.items():

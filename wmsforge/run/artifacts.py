@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from wmsforge.errors import StepError
 from wmsforge.recipe.fingerprint import fingerprint
+from wmsforge.recipe.model import ComponentUse
 from wmsforge.records import Artifact
 from wmsforge.run.step_run import StepRun
 from wmsforge.steps.evaluator import Evaluator
@@ -44,7 +46,7 @@ async def load_retriever(run: StepRun) -> bool:
 async def run_exporter(run: StepRun, origin: Origin) -> Artifact:
     """Write a dataset, or turn a model into another form."""
     await run.inputs_finished()
-    exporter = await run.open(run.step.uses[0])
+    exporter = await run.open(_redirected(run, run.step.uses[0]))
     if isinstance(exporter, ModelExporter):
         return await exporter.export(_artifact(run))
     assert isinstance(exporter, DatasetExporter)  # the registry checked the contract
@@ -83,6 +85,15 @@ def artifact_digest(artifact: Artifact, run: StepRun) -> str:
         return file_digest(Path(artifact.path))
     inputs = {source.id: source.manifest.digest for source in run.inputs if source.manifest}
     return fingerprint({"step": run.planned.fingerprint, "inputs": inputs})
+
+
+def _redirected(run: StepRun, use: ComponentUse) -> ComponentUse:
+    """Return the exporter's use with its option `path` in the preview's folder when this is a preview."""
+    path = getattr(use.options, "path", None)
+    if not run.planned.preview or path is None:
+        return use
+    preview = type(path)(run.planned.folder / Path(path).name)
+    return replace(use, options=use.options.model_copy(update={"path": preview}))
 
 
 def _artifact(run: StepRun) -> Artifact:

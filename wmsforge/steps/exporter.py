@@ -23,7 +23,11 @@ class Origin:
 
 
 class DatasetExporter(Component):
-    """Writes kept answers as a dataset."""
+    """Writes kept answers as a dataset.
+
+    Name the option that says where `path`: a preview (`run --limit N`) redirects it, so that it
+    never replaces the full dataset.
+    """
 
     @abstractmethod
     def export(self, answers: Iterable[Answer], origin: Origin) -> Artifact:
