@@ -35,7 +35,11 @@ class Ref:
 
 @dataclass(frozen=True)
 class RefTo:
-    """The annotation that makes a field a reference to a component of `kind`."""
+    """The annotation that makes a field a reference to a component of `kind`.
+
+    In a JSON Schema the field is marked `x-component`; the recipe's schema puts in its place what
+    the installed components of that kind may look like.
+    """
 
     kind: str
 
@@ -52,10 +56,8 @@ class RefTo:
         return core_schema.no_info_plain_validator_function(self.parse)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {
-            "description": f"A {self.kind}: an id, a component's name, or an inline mapping with 'use'.",
-            "anyOf": [{"type": "string"}, {"$ref": f"#/$defs/inline_{self.kind}"}],
-        }
+        inline = {"type": "object", "properties": {"use": {"type": "string"}}, "required": ["use"]}
+        return {"x-component": self.kind, "anyOf": [{"type": "string"}, inline]}
 
 
 ChatModelRef = Annotated[Ref, RefTo("chat_model")]

@@ -54,6 +54,13 @@ def has_variable(value: Any) -> bool:
     return isinstance(value, str) and any(match[0] != "$${" for match in _VARIABLE.finditer(value))
 
 
+def mentions_variable(value: Any) -> bool:
+    """Tell whether a variable stands anywhere in a value as written."""
+    if isinstance(value, (dict, list)):
+        return any(map(mentions_variable, value.values() if isinstance(value, dict) else value))
+    return has_variable(value)
+
+
 def _replace(value: Any, path: Path, environ: Mapping[str, str], replaced: Replaced) -> Any:
     if isinstance(value, dict) and "use" not in value:
         return {key: _replace(item, (*path, key), environ, replaced) for key, item in value.items()}

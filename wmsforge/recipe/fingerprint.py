@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.recipe.environment import mentions_variable
 from wmsforge.recipe.model import ComponentUse, Recipe, Step, Target
 from wmsforge.steps.base import Component
 from wmsforge.store.files import file_digest
@@ -81,11 +82,18 @@ def _use_identity(recipe: Recipe, step: str, use: ComponentUse, fingerprints: Ma
 
 
 def component_identity(use: ComponentUse, component: Component) -> dict[str, Any]:
-    """Return the identity of a component apart from its files and references."""
+    """Return the identity of a component apart from its files and references.
+
+    It is stored and shown, so a value from the environment is in it as a digest only.
+    """
+    options = component.identity()
+    for name in options.keys() & use.written.keys():
+        if mentions_variable(use.written[name]):
+            options[name] = f"from the environment, {fingerprint({name: options[name]})}"
     return {
         "use": f"{use.offer.plugin}/{use.offer.name}",
         "version": type(component).version,
-        "options": component.identity(),
+        "options": options,
     }
 
 
