@@ -83,7 +83,15 @@ class LazyGroup(click.Group):
             ctx.exit(error.exit_code)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+COMPLETION = """\b
+Completion of commands, recipes and steps; put the line into your shell's start-up file:
+  bash  eval "$(_WMSFORGE_COMPLETE=bash_source wmsforge)"
+  zsh   eval "$(_WMSFORGE_COMPLETE=zsh_source wmsforge)"
+  fish  _WMSFORGE_COMPLETE=fish_source wmsforge | source
+"""
+
+
+@click.group(cls=LazyGroup, epilog=COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.option("--no-plugin", multiple=True, metavar="NAME", help="Leave a plugin alone; may be given several times.")

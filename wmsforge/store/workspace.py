@@ -41,6 +41,23 @@ class Workspace:
         folder = self.root / recipe / "runs"
         return sorted(folder.iterdir()) if folder.is_dir() else []
 
+    def recipes(self) -> list[str]:
+        """Return the names of the recipes that were run here, sorted."""
+        return sorted(folder.parent.name for folder in self.root.glob("*/runs"))
+
+    def holder(self) -> str:
+        """Return which process works here now, empty when none does."""
+        from filelock import FileLock, Timeout
+
+        note = self.root / "lock.json"
+        if not note.exists():
+            return ""
+        try:
+            with FileLock(self.root / "lock", timeout=0):
+                return ""  # the note is that of a process that was killed
+        except Timeout:
+            return _holder(note)
+
     @contextmanager
     def locked(self, purpose: str) -> Iterator[None]:
         """Hold the workspace for this process.

@@ -1,0 +1,138 @@
+"""What a run says on stderr while it goes on: plain lines here, a live table on a terminal in live.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from wmsforge.cli.terminal import amount, clean, console
+
+if TYPE_CHECKING:
+    from wmsforge.recipe.plan import Plan
+    from wmsforge.run.step_run import StepRun
+
+HEARTBEAT_S = 10.0
+"""A step that runs longer says how far it is this often."""
+
+
+class Progress:
+    """Listens to the events of a run and prints them as lines.
+
+    Args:
+        steps: Filled by the runner; read here and never changed.
+    """
+
+    tick_s = 1.0
+    """How often the driver calls `tick`."""
+
+    def __init__(self, plan: Plan, steps: Mapping[str, StepRun]) -> None:
+        self.plan = plan
+        self.steps = steps
+        self.console = console(stderr=True)
+        self.serving = False
+        """Whether all that is left is to serve until someone stops it."""
+        self._started: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def __call__(self, event: str, facts: dict[str, Any]) -> None:
+        """Take one event of `wmsforge.run.events`."""
+        if event == "step_started":
+            self._started[facts["step"]] = self._said[facts["step"]] = time.monotonic()
+        if event == "warning":
+            self.say(f"warning: {facts['step']}: {facts['message']}", "yellow")
+        elif event == "serving":
+            self.serving = True
+            for step, url in facts["endpoints"].items():
+                self.say(f"{step} is at {url}")
+            self.say("Ctrl-C stops it." if len(facts["endpoints"]) == 1 else "Ctrl-C stops them.")
+        elif event == "run_started":
+            self.begin(facts)
+        elif event in ("step_started", "step_reused", "step_finished"):
+            self.step_changed(event, self.steps[facts["step"]], facts)
+
+    def say(self, line: str, style: str = "") -> None:
+        """Print one line."""
+        self.console.print(clean(line), style=style, soft_wrap=True)
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Say that the run has begun: the workspace is ours and the plan is known."""
+        preview = f", a preview of {amount(facts['limit'], 'questions')}" if facts["limit"] else ""
+        self.say(f"run {facts['run']} of {facts['recipe']}{preview}")
+
+    def step_changed(self, event: str, step: StepRun, facts: Mapping[str, Any]) -> None:
+        """Say that a step began, is reused or is done."""
+        if event == "step_reused":
+            self.say(f"{step.id} reused{f': {made(step)}' if made(step) else ''}")
+        elif event == "step_started":
+            self.say(f"{step.id} started ({facts['component']}): {facts['reason']}")
+        else:
+            self.say(f"{step.id} done: {', '.join(figures(step, self.seconds(step)))}")
+
+    def tick(self) -> None:
+        """Say how far long steps are."""
+        moment = time.monotonic()
+        for step in self.steps.values():
+            if step.state == "running" and moment - self._said[step.id] >= HEARTBEAT_S:
+                self._said[step.id] = moment
+                self.say(f"{step.id} running: {', '.join(figures(step, self.seconds(step)))}")
+
+    def seconds(self, step: StepRun) -> float:
+        """Return how long a step took, or has taken so far."""
+        if step.manifest is not None:
+            return step.manifest.seconds
+        return time.monotonic() - self._started[step.id] if step.id in self._started else 0.0
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def figures(step: StepRun, seconds: float) -> list[str]:
+    """Return what a step did so far: `10,000 in`, `9,801 out`, `199 rejected`, `412.0 s`, `8.1 M tokens`."""
+    done, arrived = items(step)
+    parts = [f"{done:,} of {arrived:,} in" if step.state == "running" and arrived > done else f"{arrived:,} in"]
+    if step.store is not None:
+        parts += [f"{step.counts.out:,} out", f"{step.counts.rejected:,} rejected"]
+    elif step.manifest is not None:
+        parts += [made(step)]
+    parts.append(f"{seconds:,.1f} s")
+    calls = step.resources.calls(step.id).values()
+    tokens = sum(count.prompt_tokens + count.completion_tokens for count in calls)
+    reused = sum(count.reused for count in calls)
+    parts += [amount(tokens, "tokens")] if tokens else []
+    parts += [f"{amount(reused, 'calls')} reused"] if reused else []
+    return [part for part in parts if part]
+
+
+def items(step: StepRun) -> tuple[int, int]:
+    """Return how many items of a step are done and how many have arrived.
+
+    A step that follows another reads ahead, so what it read says less than what it has judged.
+    """
+    if step.step.kind in ("loader", "question_generator") or step.manifest is not None:
+        return step.counts.ok + step.counts.failed, step.counts.read
+    return step.counts.ok + step.counts.failed, step.inputs_written()
+
+
+def share(step: StepRun) -> float:
+    """Return which part of its items a running step has done, 0 while no one knows how many there are."""
+    known = step.step.kind in ("answer_generator", "filter") and all(source.manifest for source in step.inputs)
+    done, arrived = items(step)
+    return done / arrived if known and arrived and step.state == "running" else 0.0
+
+
+def made(step: StepRun) -> str:
+    """Return what a finished step made: `9,801 records`, a path with its rows, an address."""
+    if step.store is not None:
+        return amount(step.counts.out, "records")
+    artifact = step.manifest.artifact if step.manifest else None
+    if artifact is None:
+        return ""
+    rows = artifact.facts.get("rows")
+    return (artifact.url or artifact.path) + (f" ({amount(rows, 'rows')})" if isinstance(rows, int) else "")
+
+
+def tokens_per_second(step: StepRun, seconds: float) -> float:
+    """Return the tokens that the step's models wrote a second, 0 when it calls none."""
+    written = sum(count.completion_tokens for count in step.resources.calls(step.id).values())
+    return written / seconds if seconds else 0.0

@@ -1,0 +1,66 @@
+"""`wmsforge run`: plan, run, show progress, say what came of it."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wmsforge.cli.loading import Planned, load_plan, planning_options
+from wmsforge.cli.terminal import clean, console
+from wmsforge.store.workspace import DEFAULT
+
+if TYPE_CHECKING:
+    from wmsforge.cli.progress import Progress
+    from wmsforge.run.step_run import StepRun
+    from wmsforge.store.manifest import Manifest
+
+
+@click.command()
+@planning_options
+@click.pass_context
+def run(context: click.Context, /, **arguments: Any) -> None:
+    """Run RECIPE. Steps that are done and unchanged are reused; a stopped run continues.
+
+    Every answered model call is stored at once and never made again. Ctrl-C stops cleanly.
+    """
+    from wmsforge.cli.driver import drive
+    from wmsforge.run.runner import Runner
+
+    planned = load_plan(context, **arguments)
+    if all(step.reused for step in planned.plan.steps.values()):
+        count = len(planned.plan.steps)
+        click.echo(f"Nothing to run: all {count} steps of {planned.plan.recipe.path} are done and unchanged.", err=True)
+        _sum_up(planned, {id: step.manifest for id, step in planned.plan.steps.items() if step.manifest})
+        return
+    steps: dict[str, StepRun] = {}
+    progress = _progress(planned, steps)
+    signal = drive(Runner(planned.plan, planned.host, planned.workspace, progress, steps), progress)
+    if signal is not None and not progress.serving:
+        progress.say(f"Nothing is lost: finished steps and answered model calls are in {planned.workspace.root}.")
+        progress.say(f"Continue: {context.find_root().command_path} {shlex.join(sys.argv[1:])}")
+        context.exit(128 + signal)
+    _sum_up(planned, {id: step.manifest for id, step in steps.items() if step.manifest})
+
+
+def _progress(planned: Planned, steps: dict[str, StepRun]) -> Progress:
+    """Return a live table for a terminal, else plain lines."""
+    from wmsforge.cli.progress import Progress
+
+    if not console(stderr=True).is_interactive:
+        return Progress(planned.plan, steps)
+    from wmsforge.cli.live import LiveProgress
+
+    return LiveProgress(planned.plan, steps)
+
+
+def _sum_up(planned: Planned, manifests: dict[str, Manifest]) -> None:
+    from wmsforge.cli.summary import summary
+
+    root = planned.workspace.root
+    options = () if root == DEFAULT else ("--workspace", str(root))
+    out = console()
+    for line in summary(planned.plan, manifests, options):
+        out.print(clean(line), soft_wrap=True)
