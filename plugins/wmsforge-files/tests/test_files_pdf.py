@@ -96,7 +96,7 @@ def test_fonts_larger_than_the_text_make_headings_by_their_size() -> None:
     ]
     assert join_wrapped([first, [*second, *lines("쪽", size=8)]]) == [
         "# 안내서\n## 1. 요금\n",
-        "이 장은 요금제의 값을 설명하는 장입니다.\n## 2. 계약\n큰 문장입니다.\n쪽\n",
+        "이 장은 요금제의 이름과 값을 설명합니다.\n## 2. 계약\n큰 글자의 문장입니다.\n쪽\n",
     ]
 
 
