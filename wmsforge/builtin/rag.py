@@ -9,16 +9,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from wmsforge.builtin.rag_prompt import build_messages, wording
+from wmsforge.builtin.evidence import find_evidence
+from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wording
 from wmsforge.errors import RecordError
 from wmsforge.options import ChatModelRef, FilterRef, Options, RetrieverRef
-from wmsforge.records import Answer, Question, Retrieved, content_id
+from wmsforge.records import Answer, Passage, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import Chat, ChatRequest, ChatResponse
 from wmsforge.steps.filter import Filter, Verdict
 from wmsforge.steps.retriever import Retriever
 
 _CITATION = re.compile(r"\s*\[(\d{1,2})\]")
+Showing = list[tuple[int, str, str]]
+"""What the model is shown at once: (index of the passage, its heading, text)."""
 
 
 class RetrievalAnswers(AnswerGenerator):
@@ -28,22 +31,31 @@ class RetrievalAnswers(AnswerGenerator):
         retriever: RetrieverRef = Field(description="The retriever step (or inline retriever) to search.")
         model: ChatModelRef = Field(description="The chat model that answers.")
         top_k: int = Field(default=3, ge=1, le=50, description="Passages to retrieve for a question.")
-        prompt_passages: Literal["together", "apart"] = Field(
+        passages: Literal["together", "apart"] = Field(
             default="together",
-            description="'together' shows the model all passages at once; 'apart' asks once a passage and keeps the "
-            "best answer by `choose_by`, which small models do better at.",
+            description="'together' shows the model all passages at once; 'apart' shows one at a time, the next one "
+            "for the next sample, which small models do better at.",
+        )
+        evidence_sentences: int | None = Field(
+            default=None,
+            ge=1,
+            le=20,
+            description="Show the model only this many sentences of a passage, those that bear on the question most; "
+            "whole passages if unset. With `passages: apart` the passage that covers the question best comes first.",
         )
         max_tokens: int = Field(default=500, ge=1, description="Tokens an answer may have.")
-        samples: int = Field(default=1, ge=1, le=32, description="Answers to draw; the first is greedy.")
-        temperature: float = Field(default=0.7, ge=0, le=2, description="Temperature of the answers after the first.")
+        samples: int = Field(
+            default=1, ge=1, le=32, description="Answers to draw. The first from each showing is greedy."
+        )
+        temperature: float = Field(default=0.7, ge=0, le=2, description="Temperature of the answers that are not.")
         choose_by: FilterRef | None = Field(
             default=None, description="Filter whose score chooses among several answers, such as 'grounded'."
         )
 
         @model_validator(mode="after")
         def _several_need_a_judge(self) -> RetrievalAnswers.Options:
-            if self.choose_by is None and (self.samples > 1 or self.prompt_passages == "apart"):
-                raise ValueError("several candidates need 'choose_by', the filter that chooses among them")
+            if self.choose_by is None and self.samples > 1:
+                raise ValueError("'samples' above 1 needs 'choose_by', the filter that chooses among them")
             return self
 
     options: Options
@@ -64,40 +76,48 @@ class RetrievalAnswers(AnswerGenerator):
         found = tuple(await self._retriever.search(question.text, self.options.top_k))
         if not found:
             raise RecordError("nothing_retrieved", f"no passage matches {question.text!r}")
-        groups = [tuple(range(len(found)))]
-        if self.options.prompt_passages == "apart":
-            groups = [(index,) for index in range(len(found))]
+        showings = self._showings(question.text, [hit.passage for hit in found])
         outcomes = await asyncio.gather(
             *(
-                self._candidate(question, found, group, sample)
-                for group in groups
+                self._candidate(question, found, showings[sample % len(showings)], sample // len(showings))
                 for sample in range(self.options.samples)
-            ),
+            )
         )
         candidates = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
         if not candidates:
             raise next(outcome for outcome in outcomes if isinstance(outcome, RecordError))
         return await self._choose(candidates)
 
+    def _showings(self, question: str, passages: Sequence[Passage]) -> list[Showing]:
+        """Return what to show the model, the most promising first."""
+        texts = {index: one_line(passage.text) for index, passage in enumerate(passages)}
+        order = list(texts)
+        if self.options.evidence_sentences is not None:
+            evidence = find_evidence(question, passages, self.options.evidence_sentences)
+            texts = {found.passage: " ".join(found.sentences) for found in evidence}
+            order = list(texts) if self.options.passages == "apart" else sorted(texts)
+        shown = [(index, heading(passages[index]), texts[index]) for index in order]
+        return [[one] for one in shown] if self.options.passages == "apart" else [shown]
+
     async def _candidate(
-        self, question: Question, found: Sequence[Retrieved], group: tuple[int, ...], sample: int
+        self, question: Question, found: Sequence[Retrieved], showing: Showing, sample: int
     ) -> Answer | RecordError:
-        """Ask once with the passages of `group` (indexes into `found`)."""
-        passages = [found[index].passage for index in group]
+        """Ask once."""
+        texts = [(heading, text) for _, heading, text in showing]
         request = ChatRequest(
-            messages=build_messages(self._words, passages, question.text, instruct=self._chat.instruct),
+            messages=build_messages(self._words, texts, question.text, instruct=self._chat.instruct),
             max_tokens=self.options.max_tokens,
             temperature=0.0 if sample == 0 else self.options.temperature,
             sample=sample,
         )
         try:
             response = await self._chat.complete(request)
-            return self._read(question, found, group, response)
+            return self._read(question, found, [index for index, _, _ in showing], response)
         except RecordError as error:
             return error
 
     def _read(
-        self, question: Question, found: Sequence[Retrieved], group: tuple[int, ...], response: ChatResponse
+        self, question: Question, found: Sequence[Retrieved], shown: Sequence[int], response: ChatResponse
     ) -> Answer:
         if response.finish_reason == "length":
             raise RecordError(
@@ -109,13 +129,13 @@ class RetrievalAnswers(AnswerGenerator):
         text = _CITATION.sub("", response.text).strip()
         if not text:
             raise RecordError("empty_answer", "the model gave no text", raw=response.text)
-        cited = [group[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(group)]
+        cited = [shown[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(shown)]
         return Answer(
             id=content_id(question.id, text),
             question=question,
             text=text,
             retrieved=tuple(found),
-            cited=tuple(cited or (group if len(group) == 1 else ())),
+            cited=tuple(cited or (shown if len(shown) == 1 else ())),
             model=self._chat.name,
             created_at=response.created_at,
         )

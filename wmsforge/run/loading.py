@@ -27,8 +27,9 @@ async def run_loader(run: StepRun) -> None:
             continue
         run.counts.ok += 1
         for document in documents:
-            twin = seen.setdefault(_content(document), _place(document))
-            if twin == _place(document):
+            twin = seen.get(_content(document))
+            if twin is None:
+                seen[_content(document)] = _place(document)
                 run.keep(document)
             else:
                 run.drop(document, "duplicate_content", f"the same text as {twin}")
