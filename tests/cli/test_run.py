@@ -116,7 +116,7 @@ def test_a_second_signal_kills_at_once(project: Project) -> None:
             break
     time.sleep(0.2)  # until the loader sleeps, where no one can interrupt it
     process.send_signal(signal.SIGINT)
-    assert "Stopping. Ctrl-C again kills at once.\n" in iter(process.stderr.readline, "")
+    assert any("Ctrl-C again kills at once" in line for line in iter(process.stderr.readline, ""))
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=5) == -signal.SIGINT
 
@@ -147,6 +147,7 @@ def test_servers_stay_up_until_ctrl_c_and_are_then_stopped(project: Project) -> 
     assert process.returncode == 0
     assert (project.folder / "server-stopped").exists()
     assert "dataset: out/data.json, 16 rows" in out.splitlines()
+    assert "127.0.0.1" not in out, "it is not there any more"
 
 
 def test_a_terminal_gets_a_table_that_changes_in_place(project: Project) -> None:

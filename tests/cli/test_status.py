@@ -48,6 +48,8 @@ def test_status_tells_a_run_that_goes_on_from_one_that_was_killed(project: Proje
     states = {step["id"]: (step["state"], step["partial"]) for step in killed["recipes"][0]["steps"]}
     assert states["questions"] == ("done", False)
     assert states["answers"] == ("not finished", True)
+    answers = next(step for step in killed["recipes"][0]["steps"] if step["id"] == "answers")
+    assert answers["out"] + answers["rejected"] <= 100
 
 
 def test_previews_are_shown_apart(project: Project) -> None:

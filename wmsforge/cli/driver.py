@@ -62,8 +62,8 @@ class _Driver:
 
     def _stop(self) -> None:
         assert self._task is not None  # called from the loop, after run() made it
-        again = "Ctrl-C" if self._received == signal.SIGINT else "The same signal"
-        self._progress.say(f"Stopping. {again} again kills at once.")
+        again = "Ctrl-C" if self._received == signal.SIGINT else "This signal"
+        self._progress.say(f"Stopping; {again} again kills at once, and nothing is lost either way.")
         self._task.cancel()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

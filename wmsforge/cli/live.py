@@ -85,6 +85,7 @@ def _counts(step: StepRun) -> list[str]:
     calls = list(step.resources.calls(step.id).values())
     calls_made, reused = sum(count.calls for count in calls), sum(count.reused for count in calls)
     read = f"{done:,}/{arrived:,}" if step.state == "running" and arrived > done else f"{arrived:,}"
-    out = f"{step.counts.out:,}" if step.store is not None else ""
-    rejected = f"{step.counts.rejected:,}" if step.store is not None else ""
-    return [read, out, rejected, f"{calls_made:,}" if calls else "", f"{reused:,}" if reused else ""]
+    counts = [read, f"{step.counts.out:,}", f"{step.counts.rejected:,}"]
+    if step.store is None:  # an artifact, made of records or of another artifact
+        counts = [read if arrived else "", "", ""]
+    return [*counts, f"{calls_made:,}" if calls else "", f"{reused:,}" if reused else ""]

@@ -93,8 +93,8 @@ def figures(step: StepRun, seconds: float) -> list[str]:
     parts = [f"{done:,} of {arrived:,} in" if step.state == "running" and arrived > done else f"{arrived:,} in"]
     if step.store is not None:
         parts += [f"{step.counts.out:,} out", f"{step.counts.rejected:,} rejected"]
-    elif step.manifest is not None:
-        parts += [made(step)]
+    else:  # an artifact, made of records or of another artifact
+        parts = [parts[0] if arrived else "", made(step)]
     parts.append(f"{seconds:,.1f} s")
     calls = step.resources.calls(step.id).values()
     tokens = sum(count.prompt_tokens + count.completion_tokens for count in calls)
@@ -107,8 +107,11 @@ def figures(step: StepRun, seconds: float) -> list[str]:
 def items(step: StepRun) -> tuple[int, int]:
     """Return how many items of a step are done and how many have arrived.
 
-    A step that follows another reads ahead, so what it read says less than what it has judged.
+    A step that follows another reads ahead, so what it read says less than what it has judged. A
+    step that makes an artifact takes its items all together.
     """
+    if step.store is None:
+        return step.inputs_written(), step.inputs_written()
     if step.step.kind in ("loader", "question_generator") or step.manifest is not None:
         return step.counts.ok + step.counts.failed, step.counts.read
     return step.counts.ok + step.counts.failed, step.inputs_written()

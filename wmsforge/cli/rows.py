@@ -38,6 +38,11 @@ def json_lines(path: Path) -> Iterator[Any]:
                     raise _damaged(path, f"line {number}: {error}") from error
 
 
+def count_lines(paths: Iterable[Path]) -> int:
+    """Return how many whole lines some files hold, without parsing them."""
+    return sum(chunk.count(b"\n") for path in paths for chunk in _chunks(path))
+
+
 def last_json_line(path: Path) -> Any:
     """Return the last value of a JSONL file, an empty mapping when there is none."""
     last = deque(json_lines(path), maxlen=1) if path.is_file() else ()
@@ -85,6 +90,12 @@ def sample(rows: Iterable[Any], count: int, seed: int) -> list[tuple[int, Any]]:
         elif (place := chooser.randrange(number)) < count:
             chosen[place] = (number, row)
     return sorted(chosen, key=lambda pair: pair[0])
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_CHARS):
+            yield chunk
 
 
 def _damaged(path: Path, what: str) -> WmsforgeError:

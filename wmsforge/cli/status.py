@@ -10,7 +10,7 @@ import click
 
 from wmsforge.cli.completion import complete_recipe
 from wmsforge.cli.loading import workspace_option
-from wmsforge.cli.rows import last_json_line
+from wmsforge.cli.rows import count_lines, last_json_line
 from wmsforge.cli.stored import recipe_name, run_facts, step_names
 from wmsforge.cli.terminal import amount, as_json, clean, clock, console
 from wmsforge.store.workspace import Workspace
@@ -81,10 +81,13 @@ def _step(place: Workspace, name: str, step: str, preview: bool) -> dict[str, An
     from wmsforge.store.manifest import Manifest
 
     folder = place.step_folder(name, step, preview)
+    partial = folder.with_name(f"{step}.partial")
     manifest = Manifest.read(folder)
     facts: dict[str, Any] = {"id": step, "preview": preview, "state": "done" if manifest else "not finished"}
-    facts["partial"] = folder.with_name(f"{step}.partial").is_dir()
-    if manifest is not None:
+    facts["partial"] = partial.is_dir()
+    if manifest is None and partial.is_dir():
+        facts |= {"out": count_lines(partial.glob("part-*")), "rejected": count_lines(partial.glob("rejected.jsonl"))}
+    elif manifest is not None:
         facts |= {
             "kind": manifest.kind,
             "components": [component["name"] for component in manifest.components],

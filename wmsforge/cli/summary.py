@@ -31,7 +31,7 @@ def summary(plan: Plan, manifests: Mapping[str, Manifest], options: tuple[str, .
     for step in rejecting:
         counts = manifests[step].counts
         yield f"{step} rejected {counts.rejected:,} of {max(counts.read, counts.made):,}: {_reasons(manifests[step])}"
-    looks = [[step] for step in results[-1:] if manifests[step].kind != "server"]
+    looks = [[step] for step in results[-1:]]
     looks += [[max(rejecting, key=lambda step: manifests[step].counts.rejected), "--rejected"]] if rejecting else []
     for number, (step, *more) in enumerate(looks):
         preview = ["--preview"] if plan.steps[step].preview else []
@@ -40,8 +40,12 @@ def summary(plan: Plan, manifests: Mapping[str, Manifest], options: tuple[str, .
 
 
 def _is_result(manifest: Manifest, is_last: bool) -> bool:
-    """Tell whether a step made what the run was for: an artifact that is no index, or records no step reads."""
-    return is_last if manifest.artifact is None else manifest.artifact.kind != "index" or is_last
+    """Tell whether a step made something to keep: an artifact that is no index, or what no step reads.
+
+    An endpoint is gone when the summary is read.
+    """
+    kind = manifest.artifact.kind if manifest.artifact else "records"
+    return kind != "endpoint" and (is_last or kind not in ("index", "records"))
 
 
 def _made(plan: Plan, manifest: Manifest, step: str) -> str:
