@@ -17,6 +17,8 @@ from wmsforge.registry import Offer, Registry
 def offered_by_source(module: str, plugin: str, error: str = "") -> list[Offer]:
     """Return the components that `register("name", ...)` calls with literal names would offer.
 
+    A target that is not a literal stays empty: it is not needed to name the plugin.
+
     A plugin that computes its names offers nothing here; that only makes a message less exact.
     """
     path = _source(module)
@@ -32,15 +34,15 @@ def offered_by_source(module: str, plugin: str, error: str = "") -> list[Offer]:
             continue
         kind = function.name.removeprefix("register_").removesuffix("s")
         for call in ast.walk(function):
-            if isinstance(call, ast.Call) and len(call.args) >= 2 and all(map(_is_text, call.args[:2])):
-                name, target = (argument.value for argument in call.args[:2])  # type: ignore[attr-defined]
-                if kind in Registry.kinds:
+            if isinstance(call, ast.Call) and len(call.args) >= 2 and kind in Registry.kinds:
+                name, target = map(_text, call.args[:2])
+                if name:
                     offers.append(Offer(kind, name, target, error, plugin, ""))
     return offers
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _source(module: str) -> Path | None:

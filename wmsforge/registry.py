@@ -73,7 +73,7 @@ class Registry:
         for kind in kinds:
             rivals = [offer for offer in matches if offer.kind == kind]
             if len(rivals) > 1:
-                who = " and ".join(f"{offer.plugin} {offer.version}" for offer in rivals)
+                who = " and ".join(f"{offer.plugin!r} {offer.version}" for offer in rivals)
                 raise PluginError(f"{kind} {name!r} is offered by {who}. Choose one: use: {rivals[0].plugin}/{name}")
         if not matches:
             raise PluginError(self._missing(use, name, plugin, kinds, ids))
@@ -100,7 +100,11 @@ class Registry:
             return f"no plugin {plugin!r} is installed.{did_you_mean(plugin, plugins)} List them: wmsforge plugins"
         known = [offer.name for offer in self.offers if offer.kind in kinds and plugin in ("", offer.plugin)]
         whose = f" in the plugin {plugin!r}" if plugin else ""
-        lost = f" Not loaded: {', '.join(sorted(self.unavailable))}." if self.unavailable else ""
+        lost = ""
+        if self.unavailable:
+            count = len(self.unavailable)
+            which = ", ".join(sorted(self.unavailable)) if count <= 3 else f"{count} plugins, see wmsforge plugins"
+            lost = f" Not loaded: {which}."
         listing = f" List all: wmsforge components{' ' + asked if len(kinds) == 1 else ''}"
         return f"no {asked}{whose} is called {name!r}.{did_you_mean(name, sorted({*known, *ids}))}{lost}{listing}"
 
@@ -124,7 +128,10 @@ class Registry:
         contracts = tuple(_contract(path) for path in KINDS[offer.kind])
         if not (isinstance(target, type) and issubclass(target, contracts)):
             raise PluginError(f"{what}: {offer.target!r} is not a subclass of {' or '.join(KINDS[offer.kind])}.")
-        return target
+        component: type[Any] = target
+        if not issubclass(component.Options, _contract("wmsforge.options:Options")):
+            raise PluginError(f"{what}: its Options are not a subclass of wmsforge.options:Options.")
+        return component
 
 
 def _contract(path: str) -> type[Any]:

@@ -15,7 +15,7 @@ from wmsforge.recipe.environment import Replaced, has_variable
 from wmsforge.recipe.kinds import find, load
 from wmsforge.recipe.model import ComponentUse, Target
 from wmsforge.recipe.source import Source
-from wmsforge.recipe.wording import Fault, faults, is_secret, written_path
+from wmsforge.recipe.wording import Fault, faults, is_secret, value_at, written_path
 from wmsforge.registry import Registry, a
 from wmsforge.steps.base import Component
 
@@ -41,21 +41,22 @@ class Components:
         """Return the component with its options; None when something is wrong, which is reported."""
         if draft.offer is None or draft.component is None:
             return None
-        listing = f"wmsforge components {draft.offer.kind} {draft.offer.name}"
-        options = self._options(draft.component, draft.options, draft.options_path, listing)
+        options = self._options(draft, draft.component)
         if options is None:
             return None
         targets = []
         for path, ref in options.references():
-            target = self._target(ref, (*draft.options_path, *path))
-            if target:
+            at = (*draft.options_path, *path)
+            if has_variable(value_at(draft.options, written_path(path, draft.options))):
+                self._source.problem(at, "a variable cannot say what is referred to. Write the id or the name itself.")
+            elif target := self._target(ref, at):
                 targets.append((ref, target))
         line = self._source.line(draft.path)
         return ComponentUse(draft.offer, draft.component, options, draft.options, line, tuple(targets))
 
-    def _options(
-        self, component: type[Component], written: dict[str, Any], path: yaml12.Path, listing: str
-    ) -> Options | None:
+    def _options(self, draft: UseDraft, component: type[Component]) -> Options | None:
+        written, path = draft.options, draft.options_path
+        listing = f"wmsforge components {draft.offer.kind} {draft.offer.name}" if draft.offer else ""
         replaced = environment.replace(written, self._environ)
         wrong = dict(replaced.problems)
         fields = component.Options.model_fields
@@ -67,14 +68,18 @@ class Components:
         try:
             options = _validate(component.Options, replaced)
         except ValidationError as error:
-            found = faults(error.errors(), written, fields, listing)
+            found = faults(error.errors(), written, fields, listing, replaced.hide)
         except Exception as error:  # a validator of a stranger's may raise anything
-            found = [Fault((), (), f"the plugin failed to check its options: {type(error).__name__}: {error}")]
+            said = replaced.hide(f"{type(error).__name__}: {error}")
+            found = [Fault((), (), f"the plugin failed to check its options: {said}")]
         else:
             return None if wrong else options
         for fault in found:
-            if not any(fault.path[: len(at)] == at for at in wrong):
-                self._source.problem((*path, *fault.path), replaced.hide(fault.message), (*path, *fault.where))
+            if any(fault.path[: len(at)] == at for at in wrong):
+                continue
+            bare = fault.missing and draft.path == path  # a name alone, so the reader may not know where options go
+            hint = f" Write: {{use: {draft.name}, {fault.missing}: ...}}" if bare else ""
+            self._source.problem((*path, *fault.path), fault.message + hint, (*path, *fault.where))
         return None
 
     def _target(self, ref: Ref, path: yaml12.Path) -> Target | None:
@@ -101,7 +106,7 @@ class Components:
 
     def _mismatch(self, ref: Ref, path: yaml12.Path, kind: str) -> None:
         fitting = ", ".join(map(repr, self._ids(ref.kind)))
-        hint = f" Such are: {fitting}." if fitting else ""
+        hint = f" Of this kind: {fitting}." if fitting else ""
         self._source.problem(path, f"{ref.name!r} is {a(kind)}, and {a(ref.kind)} is needed here.{hint}")
 
     def _ids(self, kind: str) -> list[str]:
@@ -146,9 +151,7 @@ def _validate(options: type[Options], replaced: Replaced) -> Options:
 
 
 def _give_way(replaced: Replaced, path: yaml12.Path, needed: str) -> bool:
-    holder = replaced.value
-    for part in path[:-1]:
-        holder = holder[part]
+    holder = value_at(replaced.value, path[:-1])
     value = new = holder[path[-1]]
     if path in replaced.whole:
         scalar = yaml12.parse(replaced.whole[path]).value

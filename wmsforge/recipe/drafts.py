@@ -17,7 +17,8 @@ from wmsforge.steps.base import Component
 
 RESOURCE_KINDS = ("chat_model", "embedder")
 STEP_KINDS = tuple(kind for kind in KINDS if kind not in RESOURCE_KINDS)
-_ID = re.compile(r"\w[\w-]*")
+ID = re.compile(r"\w[\w-]*")
+"""Ids and names become folders and parts of dotted paths."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ def _entries(source: Source, section: str, kinds: tuple[str, ...]) -> Iterator[D
         return
     for id, written in entries.items():
         draft = Draft(id, (section, id))
-        if not _ID.fullmatch(id):
+        if not ID.fullmatch(id):
             source.problem(draft.path, f"the id {id!r} may hold only letters, digits, '_' and '-'.")
         if not isinstance(written, dict):
             source.problem(draft.path, f"must be a mapping with 'use', got {shown(written)}.")

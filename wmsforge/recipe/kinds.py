@@ -18,7 +18,7 @@ def settle_models(source: Source, registry: Registry, models: Mapping[str, Draft
         for use in draft.uses:
             offers = find(source, registry, use, [draft.kind] if draft.kind else RESOURCE_KINDS)
             if offers:
-                _take(source, registry, draft, use, offers[0])
+                _take(source, registry, draft, use, min(offers, key=lambda offer: RESOURCE_KINDS.index(offer.kind)))
 
 
 def settle_steps(source: Source, registry: Registry, steps: Mapping[str, Draft]) -> None:
@@ -48,7 +48,7 @@ def find(
     try:
         return registry.find(use.name, kinds, ids)
     except PluginError as error:
-        source.problem(use.path, _elsewhere(registry, use, kinds) or _one_line(error))
+        source.problem(use.path, _elsewhere(registry, use, kinds) or str(error))
         return []
 
 
@@ -57,7 +57,7 @@ def load(source: Source, registry: Registry, use: UseDraft, offer: Offer) -> typ
     try:
         return registry.load(offer)
     except PluginError as error:
-        source.problem(use.path, _one_line(error))
+        source.problem(use.path, str(error))
         return None
 
 
@@ -97,7 +97,3 @@ def _elsewhere(registry: Registry, use: UseDraft, kinds: Sequence[str]) -> str:
     if kinds == RESOURCE_KINDS and (step := offered & set(STEP_KINDS)):
         return f"{use.name!r} is {a(min(step))}; 'models' holds chat models and embedders. Put it under 'steps'."
     return ""
-
-
-def _one_line(error: PluginError) -> str:
-    return " ".join(str(error).split("\n"))

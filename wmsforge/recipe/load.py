@@ -10,7 +10,7 @@ from typing import Any
 
 from wmsforge.errors import did_you_mean
 from wmsforge.recipe.components import Components
-from wmsforge.recipe.drafts import Draft, read_models, read_steps
+from wmsforge.recipe.drafts import ID, Draft, read_models, read_steps
 from wmsforge.recipe.kinds import settle_models, settle_steps
 from wmsforge.recipe.model import ComponentUse, Recipe, Step, models_of
 from wmsforge.recipe.source import Source, read_source
@@ -18,7 +18,6 @@ from wmsforge.recipe.wiring import check_sources, cycles, in_order
 from wmsforge.recipe.wording import shown
 from wmsforge.registry import Registry
 
-_NAME = re.compile(r"\w[\w-]*")
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
 
 
@@ -81,7 +80,7 @@ def _head(source: Source) -> dict[str, Any]:
 
 
 _HEAD: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (lambda value: _matches(_NAME, value), "letters, digits, '_' and '-'"),
+    "name": (lambda value: _matches(ID, value), "letters, digits, '_' and '-'"),
     "language": (lambda value: _matches(_LANGUAGE, value), "a language code such as ko"),
     "seed": (lambda value: type(value) is int and value >= 0, "an integer >= 0"),
     "max_rejected_share": (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1"),

@@ -24,7 +24,8 @@ _FROM = {
     "description": "The step, or steps, whose output this one reads.",
     "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
 }
-_ID = {"pattern": r"^[\w-]+$"}
+_ID = {"type": "string", "pattern": r"^[^\s./\\:]+$"}
+"""Looser than the real rule: in an editor's regular expressions \\w is ASCII, and ids may be Korean."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def recipe_schema(registry: Registry, warn: Callable[[str], None]) -> Schema:
         "title": "wmsforge recipe",
         "type": "object",
         "properties": {
-            "name": {"type": "string", "pattern": r"^[\w-]+$", "description": "Names the folder of its results."},
+            "name": {**_ID, "description": "Names the folder of its results."},
             "language": {"type": "string", "pattern": "^[a-z]{2,3}$", "default": "ko"},
             "seed": {"type": "integer", "minimum": 0, "default": 0},
             "max_rejected_share": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},

@@ -27,6 +27,7 @@ class Source:
 
     def problem(self, path: yaml12.Path, message: str, where: yaml12.Path | None = None) -> None:
         """Note what is wrong at `path`; `where` names another path in the message than the place shown."""
+        message = " ".join(message.splitlines())
         for length in range(len(path), -1, -1):
             known = path[:length]
             if known in self.overridden:
@@ -65,9 +66,9 @@ def read_source(path: Path, overrides: Sequence[str] = ()) -> Source:
     """
     tree = yaml12.parse(_text(path))
     source = Source(str(path), tree.value, tree.places, tree.problems)
-    if tree.value is not None and not isinstance(tree.value, dict):
-        source.problem((), "a recipe is a mapping with the keys name, models and steps.")
     if not isinstance(tree.value, dict):
+        if not tree.problems:
+            source.problem((), "a recipe is a mapping with the keys name, models and steps.")
         source.close()
     for override in overrides:
         _apply(source, override)

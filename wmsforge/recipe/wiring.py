@@ -48,10 +48,12 @@ def takes(kind: str, component: type[Component]) -> tuple[str, ...]:
 
 
 def gives(kind: str, component: type[Component], source: str) -> str:
-    """Return what comes out of a step that reads `source`; a filter gives what it takes."""
+    """Return what comes out of a step that reads `source`: for a filter what goes in, if it can read that."""
     if issubclass(component, ModelExporter):
         return "model"
-    return source if kind == "filter" else _GIVES[kind]
+    if kind == "filter":
+        return source if source in takes(kind, component) else ""
+    return _GIVES[kind]
 
 
 def check_sources(source: Source, draft: Draft, steps: Mapping[str, Draft]) -> None:
@@ -66,10 +68,8 @@ def check_sources(source: Source, draft: Draft, steps: Mapping[str, Draft]) -> N
         return
     if not draft.reads:
         if draft.kind not in NEEDS_NO_SOURCE:
-            message = (
-                f"{a(draft.kind)} needs 'from', a step that gives {_either(wanted)}.{_candidates(draft, steps, wanted)}"
-            )
-            source.problem(draft.path, message)
+            message = f"{a(draft.kind)} needs 'from', a step that gives {_either(wanted)}."
+            source.problem(draft.path, message + _candidates(draft, steps, wanted))
         return
     given = {id: steps[id].produces for id in draft.sources}
     if "" in given.values():
@@ -131,7 +131,8 @@ def in_order(needs: Mapping[str, Collection[str]]) -> tuple[list[str], list[str]
             waiting[reader].discard(id)
             if not waiting[reader]:
                 heapq.heappush(ready, place[reader])
-    return order, [id for id in ids if id not in set(order)]
+    done = set(order)
+    return order, [id for id in ids if id not in done]
 
 
 def cycles(needs: Mapping[str, Sequence[str]]) -> list[list[str]]:

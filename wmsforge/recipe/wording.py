@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -45,18 +45,25 @@ class Fault:
     path: Path
     where: Path
     message: str
+    missing: str = ""
+    """The option that is missing, when that is the fault."""
 
 
 def faults(
-    errors: Iterable[Mapping[str, Any]], written: Mapping[str, Any], fields: Mapping[str, FieldInfo], listing: str
+    errors: Iterable[Mapping[str, Any]],
+    written: Mapping[str, Any],
+    fields: Mapping[str, FieldInfo],
+    listing: str,
+    hide: Callable[[str], str],
 ) -> list[Fault]:
     """Return the faults behind pydantic's errors.
 
     Args:
         errors: As `ValidationError.errors()` gives them.
-        written: The options as written, variables not replaced: messages show only these.
+        written: The options as written, variables not replaced: our own words show only these.
         fields: The fields of the options.
         listing: The command that lists them.
+        hide: Takes what came from the environment out of words that are not ours.
     """
     found: list[Fault] = []
     phrases: dict[Path, list[str]] = {}
@@ -69,17 +76,17 @@ def faults(
             hint = close or f" List those there are: {listing}"
             found.append(Fault(path, path[:-1], f"option {loc[-1]!r} is unknown.{hint}"))
         elif kind == "missing":
-            found.append(Fault(path, path, f"option {loc[-1]!r} is missing."))
+            found.append(Fault(path, path, f"option {loc[-1]!r} is missing.", str(loc[-1])))
         elif kind in ("value_error", "assertion_error"):
-            found.append(Fault(path, path, str(context.get("error") or error["msg"])))
+            found.append(Fault(path, path, hide(str(context.get("error") or error["msg"]))))
         else:
-            phrases.setdefault(path, []).append(_phrase(kind, context, error["msg"]))
+            phrases.setdefault(path, []).append(_phrase(kind, context) or hide(_said(error["msg"])))
     for path, parts in phrases.items():  # several at one place: the branches of a union
         alternatives = list(dict.fromkeys(parts))
         first, *others = alternatives
         joined = " or ".join([first, *(other.removeprefix("must be ") for other in others)])
         secret = bool(path) and is_secret(fields.get(str(path[0])))
-        found.append(Fault(path, path, joined + ("." if secret else _got(_at(written, path), joined))))
+        found.append(Fault(path, path, joined + ("." if secret else _got(value_at(written, path), joined))))
     return found
 
 
@@ -103,18 +110,26 @@ def is_secret(annotation: object) -> bool:
     return any(is_secret(argument) for argument in get_args(annotation))
 
 
-def _at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
+    """Return what stands at a path that exists."""
     for part in path:
         value = value[part]
     return value
 
 
-def _phrase(kind: str, context: Mapping[str, Any], said: str) -> str:
+def _said(message: str) -> str:
+    """Return a message of pydantic's, or of a plugin's own type, begun as ours begin."""
+    return re.sub(r"^Input should\b", "must", message)
+
+
+def _phrase(kind: str, context: Mapping[str, Any]) -> str:
+    """Return what a value must be, in our words; empty when we have none."""
     if kind in _MUST_BE:
         return f"must be {_MUST_BE[kind]}"
     if kind in _LIMITS:
         sign, key = _LIMITS[kind]
-        return f"must be {sign} {context[key]}"
+        limit = context[key]
+        return f"must be {sign} {f'{limit:g}' if isinstance(limit, float) else limit}"
     if kind in ("literal_error", "enum"):
         return f"must be {context['expected']}"
     if kind in ("string_too_short", "too_short"):
@@ -123,7 +138,7 @@ def _phrase(kind: str, context: Mapping[str, Any], said: str) -> str:
         return _length("at most", context["max_length"], "characters" if kind.startswith("string") else "items")
     if kind == "string_pattern_mismatch":
         return f"must match {context['pattern']}"
-    return re.sub(r"^Input should\b", "must", said)
+    return ""
 
 
 def _length(bound: str, count: int, unit: str) -> str:

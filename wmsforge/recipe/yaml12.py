@@ -181,7 +181,7 @@ class _Walk:
             return node.value
         if pattern is None or convert is None or not pattern.fullmatch(node.value):
             self.wrong(node.start_mark, path, _bad_tag(node))
-            return None
+            return node.value
         try:
             node.value.encode()
             return convert(node.value)
