@@ -47,7 +47,7 @@ def test_a_recipe_that_is_not_there_is_told_with_close_names(project: Project) -
     assert err.splitlines()[0] == "recpie.yaml  there is no such file. Did you mean 'recipe.yaml'?"
 
 
-def test_checking_imports_no_component_library_and_writes_nothing(project: Project) -> None:
+def test_checking_writes_nothing(project: Project) -> None:
     before = sorted(path.name for path in project.folder.rglob("*"))
     project.run("check", "recipe.yaml")
     assert sorted(path.name for path in project.folder.rglob("*")) == before
