@@ -14,7 +14,7 @@ from pydantic import Field
 from wmsforge.options import EmbedderRef, Ref
 from wmsforge.store.files import file_digest, sync_folder
 from wmsforge_retrievers.database import IndexDatabase
-from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex
+from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex, PlacedText
 
 if TYPE_CHECKING:
     from llama_index.vector_stores.faiss import FaissVectorStore
@@ -50,8 +50,8 @@ class FaissRetriever(PassageIndex):
             "embedder_files": self._embedder_files,
         }
 
-    async def encode(self, texts: Sequence[str]) -> list[bytes]:
-        vectors = await self._embedder.embed_passages(texts)
+    async def encode(self, texts: Sequence[PlacedText]) -> list[bytes]:
+        vectors = await self._embedder.embed_passages(["\n".join(filter(None, placed)) for placed in texts])
         return [vector.astype("<f4").tobytes() for vector in vectors]
 
     def make(self, codes: Sequence[bytes]) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ import sqlite3
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -45,6 +45,13 @@ class ChunkOptions(options.Options):
         return self
 
 
+class PlacedText(NamedTuple):
+    """A text with the title and the headings that it stands under, joined; they say what it is about."""
+
+    place: str
+    text: str
+
+
 class PassageIndex(Retriever):
     """A retriever over the passages of its documents.
 
@@ -59,7 +66,7 @@ class PassageIndex(Retriever):
         """Return the JSON values that decide a text's code; other values make every code anew."""
 
     @abstractmethod
-    async def encode(self, texts: Sequence[str]) -> list[bytes]:
+    async def encode(self, texts: Sequence[PlacedText]) -> list[bytes]:
         """Return the code of each text."""
 
     @abstractmethod
@@ -93,7 +100,7 @@ class PassageIndex(Retriever):
         self._drop_damaged_database()
         with IndexDatabase(self._path) as database:
             self._announce_changes(database.meta("settings"))
-            texts = {self._key(text): text for text in map(indexed_text, passages)}
+            texts = {self._key(text): text for text in map(placed_text, passages)}
             encoded = await self._encode_missing(database, texts)
             facts = await asyncio.to_thread(self.make, self._codes(database, passages))
             database.finish(passages, texts, {"settings": self._settings(), "made": facts})
@@ -143,7 +150,7 @@ class PassageIndex(Retriever):
 
     def _codes(self, database: IndexDatabase, passages: Sequence[Passage]) -> list[bytes]:
         """Return the passages' codes in their order."""
-        keys = [self._key(indexed_text(passage)) for passage in passages]
+        keys = [self._key(placed_text(passage)) for passage in passages]
         codes = database.codes(set(keys))
         missing = len(set(keys)) - len(codes)
         if missing:
@@ -159,14 +166,14 @@ class PassageIndex(Retriever):
         chunks = {name: getattr(own, name) for name in ChunkOptions.model_fields}
         return {"version": self.version, **chunks, **self.encoder()}
 
-    def _key(self, text: str) -> str:
-        return _digest([json.dumps(self.encoder(), sort_keys=True), text])
+    def _key(self, text: PlacedText) -> str:
+        return _digest([json.dumps(self.encoder(), sort_keys=True), text.place, text.text])
 
     def _split(self, documents: Iterable[Document]) -> list[Passage]:
         splitter = PassageSplitter(self.options.chunk_chars, self.options.overlap_chars)
         return [passage for document in documents for passage in splitter.split(document)]
 
-    async def _encode_missing(self, database: IndexDatabase, texts: Mapping[str, str]) -> int:
+    async def _encode_missing(self, database: IndexDatabase, texts: Mapping[str, PlacedText]) -> int:
         known = database.codes(texts)
         missing = [key for key in texts if key not in known]
         for start in range(0, len(missing), _BATCH):
@@ -194,12 +201,12 @@ class PassageIndex(Retriever):
             )
 
 
-def indexed_text(passage: Passage) -> str:
-    """Return what is encoded for a passage: its title and section, then its text."""
+def placed_text(passage: Passage) -> PlacedText:
+    """Return what is indexed for a passage; a title that is also the first heading counts once."""
     place = passage.section.split(SEPARATOR) if passage.section else []
     if passage.title and passage.title not in place:
         place.insert(0, passage.title)
-    return "\n".join([SEPARATOR.join(place), passage.text]) if place else passage.text
+    return PlacedText(SEPARATOR.join(place), passage.text)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
