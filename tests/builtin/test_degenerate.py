@@ -117,6 +117,7 @@ def test_whole_answers_are_kept(text, check):
         ("재고 정확도는 어떻게 계산하나요?", "재고 정확도는 어떻게 계산하나요?", "echo"),
         ("재고 정확도 목표는 얼마인가요?", "재고 정확도 목표는 99.5%입니다.", ""),
         ("크로스도킹이 뭔가요?", "크로스도킹은 언제 쓰나요? 어떤 상품에 알맞나요?", "only_questions"),
+        ("반품은 며칠 안에 받아야 하나요?", "단순 변심으로 7일 안에 받아 줘야 합니까.", "only_questions"),
     ],
 )
 def test_an_answer_must_not_be_the_question_again(question, text, reason, check):

@@ -24,6 +24,7 @@ _LEAKS = re.compile(
     re.MULTILINE,
 )
 _SENTENCE_END = re.compile(rf"(?:[.!?。…~]|[다요까죠오음함임됨것])[{re.escape(CLOSERS)}]*$|[|)\]}}>`」』】]$")
+_QUESTION = re.compile(rf"(?:\?|(?:까|나요|가요)\.?)[{re.escape(CLOSERS)}]*$")
 _TABLE_LINE = re.compile(r"^\s*\|.*$", re.MULTILINE)
 _GLUED_LOOP = re.compile(r"([가-힣]{2,12}?)\1{3,}")
 _PHRASE_WORDS = 3
@@ -107,7 +108,7 @@ class DegenerateFilter(Filter):
         if echo >= self.options.max_echo:
             return drop("echo", f"{echo:.0%} the same as the question")
         sentences = split_sentences(answer.text)
-        if sentences and all(sentence.rstrip(CLOSERS).endswith("?") for sentence in sentences):
+        if sentences and all(map(_QUESTION.search, sentences)):
             return drop("only_questions", f"all {len(sentences)} sentences are questions")
         if self.options.require_sentence_end and _is_cut_off(answer.text):
             return drop("cut_off", f"ends in {answer.text.strip()[-20:]!r}, which ends no sentence")

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kiwipiepy import Kiwi
 
-CONTENT_TAGS = frozenset({"NNG", "NNP", "NNB", "NR", "SL", "SN", "SH", "VV", "VA", "XR", "MAG"})
-"""Nouns, numbers, foreign words, verbs, adjectives, roots and general adverbs (Sejong tag set)."""
+CONTENT_TAGS = frozenset({"NNG", "NNP", "NNB", "NR", "SL", "SN", "SH", "VV", "VA", "XR", "MAG", "W_SERIAL"})
+"""Nouns, numbers, foreign words, verbs, adjectives, roots and general adverbs (Sejong tag set), serial numbers."""
+TRADE_WORDS = ("입고", "과입고", "상차", "하차", "반품", "결품", "혼적", "오피킹", "로트", "파렛트")
+"""Words of the trade that Kiwi takes apart without help: '입고' is mostly read as '입다' with an ending."""
 
 
 @cache
@@ -17,7 +19,10 @@ def kiwi() -> Kiwi:
     """Return the analyser of this process; loading it takes about two seconds once."""
     from kiwipiepy import Kiwi
 
-    return Kiwi(num_workers=1)
+    analyser = Kiwi(num_workers=1)
+    for word in TRADE_WORDS:
+        analyser.add_user_word(word, "NNG")
+    return analyser
 
 
 def morphemes(text: str) -> list[str]:
