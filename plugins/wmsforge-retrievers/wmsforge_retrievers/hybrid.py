@@ -25,7 +25,7 @@ class HybridRetriever(Retriever):
         retrievers: tuple[RetrieverRef, ...] = Field(
             default=(Ref("retriever", name="faiss"), Ref("retriever", name="bm25")),
             min_length=2,
-            description="The retrievers to fuse; give them the same chunk options, so that their passages are the same.",
+            description="The retrievers to fuse; give them the same chunk options, or no passage is found by both.",
         )
         fusion: Literal["scores", "ranks"] = Field(
             default="scores",

@@ -9,7 +9,7 @@ import sqlite3
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -59,6 +59,8 @@ class PassageIndex(Retriever):
     so that changed documents cost only their own. A subclass says how to encode and how to rank.
     """
 
+    name: ClassVar[str]
+    """Of the component; begins the names of its files, so that a step may change its retriever and back."""
     _passages: Sequence[Passage]
 
     @abstractmethod
@@ -159,7 +161,7 @@ class PassageIndex(Retriever):
 
     @property
     def _path(self) -> Path:
-        return self.context.folder / "index.sqlite"
+        return self.context.folder / f"{self.name}.sqlite"
 
     def _settings(self) -> dict[str, Any]:
         own: options.Options = self.options
