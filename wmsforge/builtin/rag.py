@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from wmsforge.builtin.evidence import find_evidence
+from wmsforge.builtin.evidence import Evidence, find_evidence
 from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wording
 from wmsforge.errors import RecordError
 from wmsforge.options import ChatModelRef, FilterRef, Options, RetrieverRef
@@ -41,7 +41,8 @@ class RetrievalAnswers(AnswerGenerator):
             ge=1,
             le=20,
             description="Show the model only this many sentences of a passage, those that bear on the question most; "
-            "whole passages if unset. With `passages: apart` the passage that covers the question best comes first.",
+            "whole passages if unset. With `passages: apart` the most promising passage comes first, then its best "
+            "sentence alone, then the others.",
         )
         max_tokens: int = Field(default=500, ge=1, description="Tokens an answer may have.")
         samples: int = Field(
@@ -50,6 +51,9 @@ class RetrievalAnswers(AnswerGenerator):
         temperature: float = Field(default=0.7, ge=0, le=2, description="Temperature of the answers that are not.")
         choose_by: FilterRef | None = Field(
             default=None, description="Filter whose score chooses among several answers, such as 'grounded'."
+        )
+        enough_score: float = Field(
+            default=1.0, ge=0, le=1, description="Score by `choose_by` at which no further answer is drawn."
         )
 
         @model_validator(mode="after")
@@ -77,31 +81,44 @@ class RetrievalAnswers(AnswerGenerator):
         if not found:
             raise RecordError("nothing_retrieved", f"no passage matches {question.text!r}")
         showings = self._showings(question.text, [hit.passage for hit in found])
-        outcomes = await asyncio.gather(
-            *(
-                self._candidate(question, found, showings[sample % len(showings)], sample // len(showings))
-                for sample in range(self.options.samples)
-            )
-        )
-        candidates = [outcome for outcome in outcomes if isinstance(outcome, Answer)]
-        if not candidates:
-            raise next(outcome for outcome in outcomes if isinstance(outcome, RecordError))
-        return await self._choose(candidates)
+        best: Answer | None = None
+        best_rank = (False, -1.0)
+        failure: RecordError | None = None
+        for sample in range(self.options.samples):
+            # One after another, so that a good first answer saves the rest; many questions are in work at once.
+            showing = showings[sample % len(showings)]
+            try:
+                candidate = await self._candidate(question, found, showing, sample // len(showings))
+            except RecordError as error:
+                failure = failure or error
+                continue
+            if self._filter is None:
+                return candidate
+            verdict = await self._judge(candidate)
+            if (verdict.keep, verdict.score) > best_rank:
+                best_rank = (verdict.keep, verdict.score)
+                best = verdict.replacement if isinstance(verdict.replacement, Answer) else candidate
+            if verdict.keep and verdict.score >= self.options.enough_score:
+                break
+        if best is None:
+            assert failure is not None  # no sample gave an answer, so each one failed
+            raise failure
+        return best
 
     def _showings(self, question: str, passages: Sequence[Passage]) -> list[Showing]:
         """Return what to show the model, the most promising first."""
-        texts = {index: one_line(passage.text) for index, passage in enumerate(passages)}
-        order = list(texts)
-        if self.options.evidence_sentences is not None:
-            evidence = find_evidence(question, passages, self.options.evidence_sentences)
-            texts = {found.passage: " ".join(found.sentences) for found in evidence}
-            order = list(texts) if self.options.passages == "apart" else sorted(texts)
-        shown = [(index, heading(passages[index]), texts[index]) for index in order]
-        return [[one] for one in shown] if self.options.passages == "apart" else [shown]
+        options = self.options
+        if options.evidence_sentences is None:
+            shown = [(index, heading(passage), one_line(passage.text)) for index, passage in enumerate(passages)]
+            return [[one] for one in shown] if options.passages == "apart" else [shown]
+        evidence = find_evidence(question, passages, options.evidence_sentences)
+        if options.passages == "together":
+            return [[_show(passages, found) for found in sorted(evidence, key=lambda found: found.passage)]]
+        # Where the best passage's sentences lead a small model astray, its best sentence alone often does not.
+        narrowest = find_evidence(question, passages, 1)[:1] if options.evidence_sentences > 1 else []
+        return [[_show(passages, found)] for found in [*evidence[:1], *narrowest, *evidence[1:]]]
 
-    async def _candidate(
-        self, question: Question, found: Sequence[Retrieved], showing: Showing, sample: int
-    ) -> Answer | RecordError:
+    async def _candidate(self, question: Question, found: Sequence[Retrieved], showing: Showing, sample: int) -> Answer:
         """Ask once."""
         texts = [(heading, text) for _, heading, text in showing]
         request = ChatRequest(
@@ -109,12 +126,10 @@ class RetrievalAnswers(AnswerGenerator):
             max_tokens=self.options.max_tokens,
             temperature=0.0 if sample == 0 else self.options.temperature,
             sample=sample,
+            stop=() if self._chat.instruct else ("\n",),
         )
-        try:
-            response = await self._chat.complete(request)
-            return self._read(question, found, [index for index, _, _ in showing], response)
-        except RecordError as error:
-            return error
+        response = await self._chat.complete(request)
+        return self._read(question, found, [index for index, _, _ in showing], response)
 
     def _read(
         self, question: Question, found: Sequence[Retrieved], shown: Sequence[int], response: ChatResponse
@@ -140,19 +155,11 @@ class RetrievalAnswers(AnswerGenerator):
             created_at=response.created_at,
         )
 
-    async def _choose(self, candidates: Sequence[Answer]) -> Answer:
-        if self._filter is None:
-            return candidates[0]
-        best, best_rank = candidates[0], (False, -1.0)
-        for candidate in candidates:
-            verdict = await self._judge(candidate)
-            if (verdict.keep, verdict.score) > best_rank:
-                replaced = verdict.replacement
-                best = replaced if isinstance(replaced, Answer) else candidate
-                best_rank = (verdict.keep, verdict.score)
-        return best
-
     async def _judge(self, candidate: Answer) -> Verdict:
         assert self._filter is not None  # several candidates have a judge
         outcome = await asyncio.to_thread(self._filter.check, candidate)
         return outcome if isinstance(outcome, Verdict) else await outcome
+
+
+def _show(passages: Sequence[Passage], evidence: Evidence) -> tuple[int, str, str]:
+    return evidence.passage, heading(passages[evidence.passage]), " ".join(evidence.sentences)

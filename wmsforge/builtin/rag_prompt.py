@@ -60,6 +60,11 @@ KOREAN = Wording(
             "뜨거운 물을 쓰지 않아 쓴맛이 적고 향이 오래갑니다.",
         ),
         (
+            "강아지를 데리고 들어가도 되나요?",
+            "반려견은 목줄을 하면 1층 정원까지 들어갈 수 있습니다.",
+            "반려견은 목줄을 하면 1층 정원까지 들어갈 수 있습니다.",
+        ),
+        (
             "소방 도로에 차를 세우면 어떻게 됩니까?",
             "소방 도로에 세운 차량은 예고 없이 견인합니다. 견인료 4만 원은 차 주인이 냅니다.",
             "소방 도로에 세운 차량은 예고 없이 견인합니다. 견인료 4만 원은 차 주인이 냅니다.",
@@ -119,7 +124,7 @@ def build_messages(words: Wording, texts: Sequence[tuple[str, str]], question: s
 
 
 def _for_base(words: Wording, question: str, evidence: str) -> str:
-    return f"{words.question}: {question}\n{words.evidence}: {evidence}"
+    return f"{words.evidence}: {evidence}\n{words.question}: {question}"
 
 
 def heading(passage: Passage) -> str:
