@@ -13,6 +13,7 @@ LOOPS = [
     ("loop", f"{GOOD} 네, 네, 네, 네."),
     ("loop", "피킹 방법은 " + "DPS 피킹, 배치 피킹, " * 6 + "등이 있습니다."),
     ("loop", "입고입고입고입고입고를 처리합니다."),
+    ("stutter", "화주별 요율은 화주별 요율을 곱해 청구 내역을 만드는 기능입니다."),
     ("repeated_sentence", f"{GOOD} {GOOD}"),
     (
         "repeated_sentence",

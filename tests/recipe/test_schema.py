@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 
 from wmsforge.recipe.schema import recipe_schema
-from wmsforge.recipe.yaml12 import parse
 from wmsforge.registry import Registry
+from wmsforge.yaml.yaml12 import parse
 
 GOOD = """\
 name: wms

@@ -26,6 +26,8 @@ _LEAKS = re.compile(
 _SENTENCE_END = re.compile(rf"(?:[.!?。…~]|[다요까죠오음함임됨것])[{re.escape(CLOSERS)}]*$|[|)\]}}>`」』】]$")
 _QUESTION = re.compile(rf"(?:\?|(?:까|나요|가요)\.?)[{re.escape(CLOSERS)}]*$")
 _TABLE_LINE = re.compile(r"^\s*\|.*$", re.MULTILINE)
+_STUTTER = re.compile(r"(\S{2,} \S{2,}?)(?:은|는|이|가) \1(?:을|를)(?=\s)")
+"""'A B은 A B을': a small model that takes the subject for the object."""
 _GLUED_LOOP = re.compile(r"([가-힣]{2,12}?)\1{3,}")
 _PHRASE_WORDS = 3
 _LONGEST_LOOP_WORDS = 24
@@ -87,6 +89,8 @@ class DegenerateFilter(Filter):
         times, what = _longest_loop(words)
         if times > self.options.max_consecutive:
             return drop("loop", f"{what!r} {times} times in a row")
+        if stutter := _STUTTER.search(running):
+            return drop("stutter", f"{stutter[0]!r}: the same words as subject and object")
         if glued := _GLUED_LOOP.search(running):
             return drop("loop", f"{glued[1]!r} {len(glued[0]) // len(glued[1])} times in a row without blanks")
         sentences = split_sentences(running)

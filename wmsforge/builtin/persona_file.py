@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from wmsforge.builtin.text_file import read_text
 from wmsforge.errors import Problem, StepError, did_you_mean
-from wmsforge.recipe import yaml12
 from wmsforge.records import Persona
+from wmsforge.yaml import yaml12
 
 
 def load_personas(path: Path) -> dict[str, Persona]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from wmsforge.builtin.text_file import read_text
 from wmsforge.errors import RecordError, StepError
-from wmsforge.recipe import yaml12
+from wmsforge.yaml import yaml12
 
 Row = tuple[int, dict[str, Any] | RecordError]
 """(line, fields), or what is wrong with the row."""

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from wmsforge.options import Options, Ref
-from wmsforge.recipe import environment, yaml12
+from wmsforge.recipe import environment
 from wmsforge.recipe.drafts import Draft, UseDraft
 from wmsforge.recipe.environment import Replaced, has_variable
 from wmsforge.recipe.kinds import find, load
@@ -18,6 +18,7 @@ from wmsforge.recipe.source import Source
 from wmsforge.recipe.wording import Fault, faults, is_secret, value_at, written_path
 from wmsforge.registry import Registry, a
 from wmsforge.steps.base import Component
+from wmsforge.yaml import yaml12
 
 
 class Components:

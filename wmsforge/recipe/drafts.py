@@ -10,10 +10,10 @@ from typing import Any
 from wmsforge.errors import did_you_mean
 from wmsforge.recipe.source import Source
 from wmsforge.recipe.wording import shown
-from wmsforge.recipe.yaml12 import Path
 from wmsforge.registry import Offer
 from wmsforge.steps import KINDS
 from wmsforge.steps.base import Component
+from wmsforge.yaml.yaml12 import Path
 
 RESOURCE_KINDS = ("chat_model", "embedder")
 STEP_KINDS = tuple(kind for kind in KINDS if kind not in RESOURCE_KINDS)

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.files import file_digest
 from wmsforge.recipe.environment import mentions_variable
 from wmsforge.recipe.model import ComponentUse, Recipe, Step, Target
 from wmsforge.steps.base import Component
-from wmsforge.store.files import file_digest
 
 SCHEME = 1
 """Raise it when the rules here change: every step then runs again."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wmsforge.errors import Problem, RecipeError, did_you_mean
+from wmsforge.files import file_digest
 from wmsforge.recipe.fingerprint import fingerprint, step_identity
 from wmsforge.recipe.model import Recipe, Step
-from wmsforge.store.files import file_digest
 from wmsforge.store.manifest import Manifest
 from wmsforge.store.workspace import Workspace
 

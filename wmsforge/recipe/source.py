@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wmsforge.errors import Problem, RecipeError, did_you_mean
-from wmsforge.recipe import yaml12
-from wmsforge.recipe.yaml12 import dotted
+from wmsforge.yaml import yaml12
+from wmsforge.yaml.yaml12 import dotted
 
 MAX_BYTES = 1_000_000
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from wmsforge.errors import did_you_mean
 from wmsforge.recipe.environment import has_variable
-from wmsforge.recipe.yaml12 import Path
+from wmsforge.yaml.yaml12 import Path
 
 _MUST_BE = {
     "bool_type": "true or false",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wmsforge.errors import StepError
+from wmsforge.files import file_digest
 from wmsforge.recipe.fingerprint import fingerprint
 from wmsforge.recipe.model import ComponentUse
 from wmsforge.records import Artifact
@@ -16,7 +17,6 @@ from wmsforge.steps.exporter import DatasetExporter, ModelExporter, Origin
 from wmsforge.steps.retriever import Retriever
 from wmsforge.steps.server import Server
 from wmsforge.steps.trainer import Trainer
-from wmsforge.store.files import file_digest
 
 
 async def run_retriever(run: StepRun) -> Artifact:

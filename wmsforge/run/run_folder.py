@@ -13,9 +13,9 @@ from typing import Any
 import yaml
 
 from wmsforge import __version__
+from wmsforge.files import write_atomically
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.plan import Plan
-from wmsforge.store.files import write_atomically
 from wmsforge.store.workspace import Workspace
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wmsforge.errors import StepError
+from wmsforge.files import write_atomically
 from wmsforge.records import Artifact
-from wmsforge.store.files import write_atomically
 
 NAME = "manifest.json"
 SCHEMA = 1

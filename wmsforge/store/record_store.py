@@ -19,8 +19,8 @@ from typing import IO, Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from wmsforge.errors import StepError
+from wmsforge.files import sync_folder
 from wmsforge.records import Record
-from wmsforge.store.files import sync_folder
 from wmsforge.store.manifest import Manifest
 
 PART_RECORDS = 10_000

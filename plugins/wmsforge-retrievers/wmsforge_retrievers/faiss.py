@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from wmsforge.files import file_digest, sync_folder
 from wmsforge.options import EmbedderRef, Ref
-from wmsforge.store.files import file_digest, sync_folder
 from wmsforge_retrievers.database import IndexDatabase
 from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex, PlacedText
 

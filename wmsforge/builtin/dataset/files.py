@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from wmsforge.store.files import sync_folder
+from wmsforge.files import sync_folder
 
 Row = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wmsforge.recipe.yaml12 import MAX_VALUES, parse
+from wmsforge.yaml.yaml12 import MAX_VALUES, parse
 
 
 @pytest.mark.parametrize(

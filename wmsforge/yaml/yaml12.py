@@ -20,7 +20,7 @@ from yaml.resolver import BaseResolver
 from yaml.scanner import Scanner
 
 from wmsforge.errors import Problem
-from wmsforge.recipe.syntax import syntax_problem
+from wmsforge.yaml.syntax import syntax_problem
 
 MAX_VALUES = 20_000
 """Values a file may hold with its aliases followed; a recipe has some hundred."""
