@@ -20,7 +20,7 @@ from wmsforge.recipe.source import read_source
 CHECKED = [ROOT / "README.md", *PAGES]
 _LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)")
 _COMMAND = re.compile(r"`(wmsforge [^`]+)`")
-_OF_PARTS = re.compile(r"is unknown|no (?!step )\w+ is called|must |cannot stand")
+_OF_PARTS = re.compile(r"is unknown|no (component|filter) is called|must |cannot stand")
 """What can be wrong with a part of a recipe, shown alone: its names and options, not its wiring."""
 
 
