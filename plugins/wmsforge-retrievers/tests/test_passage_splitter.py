@@ -36,6 +36,7 @@ _fragments = st.sampled_from(
         "## 검수 <a name='x'></a>\n",
         "1. 개요\n",
         "1.1 목적\n",
+        "\n\n전제 조건\n\n",
         "| 가 | 나 |\n",
         "```\n# 주석\n```\n",
         "가나다라마바사아자차카타파하" * 9,
@@ -114,6 +115,23 @@ def test_a_heading_without_a_text_of_its_own_joins_its_first_subsection(document
     ]
 
 
+def test_short_lines_that_stand_alone_are_headings_of_plain_text(document: Make) -> None:
+    body = "재고 거래를 보관하는 방법을 설명합니다.\n" * 5 + "마지막 줄입니다."
+    text = f"재고 거래 보관\n\n{body}\n\n전제 조건\n\n- 원장 기간을 마감합니다.\n\n예시\n\n시나리오 1\n\n{body}\n\n끝"
+    passages = list(PassageSplitter(500, 100).split(document(text)))
+    assert [(passage.section, passage.text.splitlines()[0]) for passage in passages] == [
+        ("재고 거래 보관", "재고 거래 보관"),
+        ("재고 거래 보관 > 전제 조건", "전제 조건"),
+        ("재고 거래 보관 > 시나리오 1", "예시"),
+    ]
+
+
+def test_a_text_of_short_lines_alone_is_not_shredded(document: Make) -> None:
+    lines = ["담당자 김 과장", "연락처 내선 301", "자리 2층 창가", "근무 오전조"]
+    (passage,) = PassageSplitter(500, 100).split(document("\n\n".join(lines)))
+    assert passage.text.splitlines()[::2] == lines
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -122,6 +140,9 @@ def test_a_heading_without_a_text_of_its_own_joins_its_first_subsection(document
         "```\n# 주석\n## 또 주석\n```",
         "4.2 버전에서 바뀐 것을 설명합니다.",
         "#태그 #입고",
+        "\n- 목록 항목\n\n설명입니다.",
+        "\n참고:\n\n설명입니다.",
+        "\n| 가 | 나 |\n\n설명입니다.",
     ],
 )
 def test_lists_quantities_code_and_sentences_are_no_headings(text: str, document: Make) -> None:

@@ -28,7 +28,7 @@ class Bm25Retriever(PassageIndex):
 
     class Options(ChunkOptions):
         title_weight: int = Field(
-            default=3, ge=0, description="How often the title and the headings of a passage count; 0 leaves them out."
+            default=5, ge=0, description="How often the title and the headings of a passage count; 0 leaves them out."
         )
         k1: float = Field(default=1.2, ge=0, description="How much a morpheme's repetition counts; 0 counts it once.")
         b: float = Field(default=0.75, ge=0, le=1, description="How much a long passage is held back; 0 not at all.")
