@@ -1,4 +1,4 @@
-"""What this plugin offers. Nothing heavy is imported here: this module is loaded by every command."""
+"""What this plugin offers. Nothing heavy is imported here: every command that needs components loads this module."""
 
 from wmsforge.hookspecs import Register, hookimpl
 
