@@ -244,6 +244,22 @@ async def test_bm25_finds_only_passages_that_share_a_morpheme(documents: list[Do
     assert await retriever.search("zzz", 4) == []
 
 
+async def test_bm25_counts_the_title_of_a_passage(document: Make, open_retriever: Open) -> None:
+    documents = [
+        document("하차 뒤 2시간 이내에 끝냅니다.", path="a.txt", title="입고 검수"),
+        document("입고 뒤에 합니다.", path="b.txt"),
+    ]
+    for weight, first in ((5, "a.txt"), (0, "b.txt")):
+        retriever = await open_retriever(Bm25Retriever, title_weight=weight)
+        await retriever.build(documents)
+        assert (await retriever.search("입고", 2))[0].passage.path == first
+
+
+async def test_bm25_of_passages_without_a_word_stops_the_step(document: Make, open_retriever: Open) -> None:
+    with pytest.raises(StepError, match="has no word to index"):
+        await (await open_retriever(Bm25Retriever)).build([document("---"), document("!!!")])
+
+
 def test_overlap_beyond_half_a_chunk_is_refused() -> None:
     with pytest.raises(ValueError, match="at most half of chunk_chars"):
         FaissRetriever.Options(chunk_chars=100, overlap_chars=60)

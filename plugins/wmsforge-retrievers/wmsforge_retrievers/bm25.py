@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import Field
 from wmsforge_korean.morphemes import CONTENT_TAGS, kiwi, morphemes
 
+from wmsforge.errors import StepError
 from wmsforge_retrievers.database import IndexDatabase
 from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex, PlacedText
 
@@ -53,8 +54,14 @@ class Bm25Retriever(PassageIndex):
 
         own = self.options
         fields = (json.loads(code) for code in codes)
+        words = [place * own.title_weight + text for place, text in fields]
+        if not any(words):
+            raise StepError(
+                f"Step {self.context.step!r} has no word to index: its {len(words)} passages hold only signs.\n"
+                "See them: wmsforge peek the step that it reads from"
+            )
         self._index = bm25s.BM25(method="lucene", k1=own.k1, b=own.b)
-        self._index.index([place * own.title_weight + text for place, text in fields], show_progress=False)
+        self._index.index(words, show_progress=False)
         return {}
 
     def reopen(self, database: IndexDatabase) -> None:
