@@ -183,7 +183,7 @@ async def test_a_damaged_database_is_detected_and_built_anew(
     file = tmp_path / kind.__name__ / f"{kind.name}.sqlite"
     file.write_bytes(file.read_bytes()[:4096] + b"\xff" * 5000)
     retriever = await open_retriever(kind)
-    with pytest.raises(StepError, match="is damaged"):
+    with pytest.raises(StepError, match="cannot be read"):
         await retriever.load()
     await retriever.build(documents)
     assert "is damaged" in retriever.context.warnings[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -148,6 +149,29 @@ def test_a_text_of_short_lines_alone_is_not_shredded(document: Make) -> None:
 def test_lists_quantities_code_and_sentences_are_no_headings(text: str, document: Make) -> None:
     (passage,) = PassageSplitter(500, 100).split(document("앞의 줄입니다.\n" + text))
     assert passage.section == ""
+
+
+def test_closing_signs_and_anchors_are_not_part_of_a_heading(document: Make) -> None:
+    (passage,) = PassageSplitter(500, 100).split(document('## <a name="x"></a>C# 연동 ##\n본문입니다.'))
+    assert passage.section == "C# 연동"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# " + "#" * 200_000 + "x",
+        "# " + "가 " * 200_000,
+        "2.5 kg\n" * 50_000,
+        "```\n# 코드\n" * 30_000,
+        "제목\n\n" * 50_000,
+    ],
+    ids=["signs", "endless heading", "quantities", "fences", "short lines"],
+)
+def test_texts_made_to_be_slow_are_split_in_bounded_time(text: str, document: Make) -> None:
+    start = time.process_time()
+    passages = list(PassageSplitter(500, 100).split(document(text)))
+    assert time.process_time() - start < 20
+    assert max(len(passage.section) for passage in passages) <= 200
 
 
 def test_a_table_row_stays_whole(document: Make) -> None:

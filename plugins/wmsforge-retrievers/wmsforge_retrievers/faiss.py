@@ -13,6 +13,7 @@ from pydantic import Field
 
 from wmsforge.files import file_digest, sync_folder
 from wmsforge.options import EmbedderRef, Ref
+from wmsforge.records import content_id
 from wmsforge_retrievers.database import IndexDatabase
 from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex, PlacedText
 
@@ -39,7 +40,7 @@ class FaissRetriever(PassageIndex):
         self._embedder = await self.context.embedder(self.options.embedder)
         # The bytes of a local model count, not only its path. Read once: they may be large.
         self._embedder_files = await asyncio.to_thread(
-            lambda: {path.as_posix(): file_digest(path) for path in self._embedder.inputs()}
+            lambda: content_id(*(file_digest(path) for path in self._embedder.inputs()))
         )
 
     def encoder(self) -> Mapping[str, Any]:

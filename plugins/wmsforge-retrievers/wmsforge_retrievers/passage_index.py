@@ -24,6 +24,9 @@ from wmsforge_retrievers.splitter import PassageSplitter
 _BATCH = 64
 """Texts encoded between two commits: the most that a kill can cost."""
 
+_TITLE_CHARS = 200
+"""A title counts no further: it goes into the index with every passage."""
+
 
 class ChunkOptions(options.Options):
     """How documents are cut; retrievers with the same values give the same passages."""
@@ -131,7 +134,7 @@ class PassageIndex(Retriever):
                 self._passages = database.passages()
                 await asyncio.to_thread(self.reopen, database)
         except sqlite3.DatabaseError as error:
-            raise self.unusable(f"is damaged ({error})") from error
+            raise self.unusable(f"cannot be read ({error})") from error
 
     async def search(self, query: str, top_k: int) -> list[Retrieved]:
         """Return at most `top_k` passages, best first; equal scores in the order of their ids."""
@@ -206,8 +209,9 @@ class PassageIndex(Retriever):
 def placed_text(passage: Passage) -> PlacedText:
     """Return what is indexed for a passage; a title that is also the first heading counts once."""
     place = passage.section.split(SEPARATOR) if passage.section else []
-    if passage.title and passage.title not in place:
-        place.insert(0, passage.title)
+    title = passage.title[:_TITLE_CHARS]
+    if title and title not in place:
+        place.insert(0, title)
     return PlacedText(SEPARATOR.join(place), passage.text)
 
 

@@ -13,8 +13,10 @@ from itertools import zip_longest
 
 SEPARATOR = " > "
 
-_MARKDOWN = re.compile(r"^(#{1,6})[ \t]+(.*?)[ \t#]*$", re.MULTILINE)
+_MARKDOWN = re.compile(r"^(#{1,6})[ \t]+(\S.{0,199})$", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
+_NOT_LINE_END = re.compile(r"[^\n]")
+_CLOSING = re.compile(r"[ \t]#+$")
 _ANCHOR = re.compile(r"<a\s[^>\n]*>|</a>")
 _NUMBERED = re.compile(r"^(\d{1,2}(?:\.\d{1,2}){0,3})(\.?)[ \t]+(\S.{0,58}?)[ \t\r]*$", re.MULTILINE)
 _NOT_A_HEADING_END = (".", "!", ",", ";", ":", "。")
@@ -46,7 +48,8 @@ class _Heading:
 
 def sections(text: str) -> list[Section]:
     """Return the sections in order; together they cover the text."""
-    headings = list(_markdown(text)) or list(_numbered(text)) or list(_alone(text))
+    prose = _FENCE.sub(lambda match: _NOT_LINE_END.sub(" ", match[0]), text)  # code keeps its place, not its signs
+    headings = list(_markdown(prose)) or list(_numbered(prose)) or list(_alone(prose))
     found = []
     if not headings or headings[0].start > 0:
         found.append(Section(0, headings[0].start if headings else len(text), ()))
@@ -78,10 +81,8 @@ def join_leads(found: list[Section], text: str, least_chars: int) -> list[Sectio
 
 
 def _markdown(text: str) -> Iterator[_Heading]:
-    fences = [(match.start(), match.end()) for match in _FENCE.finditer(text)]
     for match in _MARKDOWN.finditer(text):
-        if not any(start <= match.start() < end for start, end in fences):
-            yield _Heading(match.start(), len(match[1]), _ANCHOR.sub("", match[2]).strip())
+        yield _Heading(match.start(), len(match[1]), _ANCHOR.sub("", _CLOSING.sub("", match[2].rstrip())).strip())
 
 
 def _numbered(text: str) -> Iterator[_Heading]:
@@ -92,12 +93,13 @@ def _numbered(text: str) -> Iterator[_Heading]:
     longer text has, but stands apart from what is above it.
     """
     lines = [match for match in _NUMBERED.finditer(text) if not match[3].endswith(_NOT_A_HEADING_END)]
+    first_char = len(text) - len(text.lstrip())
     seen: set[str] = set()
     for line, following in zip_longest(lines, lines[1:]):
         number = line[1]
         parent, _, last = number.rpartition(".")
         if parent:
-            apart = not text[: line.start()].rstrip(" \t\r\n") or text[: line.start()].endswith(("\n\n", "\n\r\n"))
+            apart = line.start() <= first_char or text.endswith(("\n\n", "\n\r\n"), 0, line.start())
             is_heading = last == "1" or f"{parent}.{int(last) - 1}" in seen or (not seen and apart)
         else:
             is_heading = bool(line[2]) and following is not None and following[1].startswith(f"{number}.")
