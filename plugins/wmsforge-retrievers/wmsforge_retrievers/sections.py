@@ -13,7 +13,7 @@ from itertools import zip_longest
 
 SEPARATOR = " > "
 
-_MARKDOWN = re.compile(r"^(#{1,6})[ \t]+(\S.{0,199})$", re.MULTILINE)
+_MARKDOWN = re.compile(r"^(#{1,6})[ \t]+(\S.{0,299})$", re.MULTILINE)
 _FENCE = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)", re.MULTILINE | re.DOTALL)
 _NOT_LINE_END = re.compile(r"[^\n]")
 _CLOSING = re.compile(r"[ \t]#+$")

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from wmsforge import options
@@ -17,6 +16,7 @@ from wmsforge.options import NotIdentity
 from wmsforge.steps.embedder import Embedder
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     from sentence_transformers import SentenceTransformer
 
@@ -73,16 +73,18 @@ class SentenceTransformersEmbedder(Embedder):
         return await self._embed(self.options.query_prefix, texts)
 
     async def _embed(self, prefix: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        import numpy as np
+
         if not texts:
             return np.empty((0, self.dimension), np.float32)
         prefixed = [prefix + text for text in texts]
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._encode, prefixed)
 
     def _encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        vectors = self._model.encode(
+        vectors: npt.NDArray[np.float32] = self._model.encode(
             texts, batch_size=self.options.batch_size, normalize_embeddings=True, show_progress_bar=False
         )
-        return np.asarray(vectors, np.float32)
+        return vectors.astype("float32", copy=False)
 
     def _load(self) -> SentenceTransformer:
         try:
