@@ -11,15 +11,16 @@ from pydantic import Field, model_validator
 
 from wmsforge.builtin.evidence import Evidence, find_evidence
 from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wording
-from wmsforge.errors import RecordError
-from wmsforge.options import ChatModelRef, FilterRef, Options, RetrieverRef
+from wmsforge.errors import RecordError, StepError
+from wmsforge.options import ChatModelRef, FilterRef, Options, Ref, RetrieverRef
 from wmsforge.records import Answer, Passage, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import Chat, ChatRequest, ChatResponse
 from wmsforge.steps.filter import Filter, Verdict
 from wmsforge.steps.retriever import Retriever
 
-_CITATION = re.compile(r"\s*\[(\d{1,2})\]")
+_CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+"""`[1]`, and `[1, 3]` as models also write."""
 Showing = list[tuple[int, str, str]]
 """What the model is shown at once: (index of the passage, its heading, text)."""
 
@@ -68,14 +69,23 @@ class RetrievalAnswers(AnswerGenerator):
         self._retriever: Retriever = await self.context.retriever(self.options.retriever)
         self._chat: Chat = await self.context.chat(self.options.model)
         chooser = self.options.choose_by
-        self._filter: Filter | None = await self.context.filter(chooser) if chooser else None
+        self._filter: Filter | None = await self._open_judge(chooser) if chooser else None
         self._words = wording(self.context.language)
+
+    async def _open_judge(self, chooser: Ref) -> Filter:
+        judge = await self.context.filter(chooser)
+        if not isinstance(judge, Filter) or Answer not in judge.accepts:
+            raise StepError(
+                f"Step {self.context.step!r}: 'choose_by' names {chooser.name or chooser.use!r}, which does not judge "
+                f"one answer at a time.\nName a filter that does, such as 'grounded'."
+            )
+        return judge
 
     async def answer(self, question: Question) -> Answer:
         """See `AnswerGenerator.answer`.
 
         Raises:
-            RecordError: `nothing_retrieved`, `truncated_answer`, `empty_answer` or `refused`.
+            RecordError: `nothing_retrieved`, `no_evidence`, `truncated_answer`, `empty_answer` or `refused`.
         """
         found = tuple(await self._retriever.search(question.text, self.options.top_k))
         if not found:
@@ -89,12 +99,12 @@ class RetrievalAnswers(AnswerGenerator):
             showing = showings[sample % len(showings)]
             try:
                 candidate = await self._candidate(question, found, showing, sample // len(showings))
+                if self._filter is None:
+                    return candidate
+                verdict = await _judge(self._filter, candidate)
             except RecordError as error:
                 failure = failure or error
                 continue
-            if self._filter is None:
-                return candidate
-            verdict = await self._judge(candidate)
             if (verdict.keep, verdict.score) > best_rank:
                 best_rank = (verdict.keep, verdict.score)
                 best = verdict.replacement if isinstance(verdict.replacement, Answer) else candidate
@@ -112,6 +122,10 @@ class RetrievalAnswers(AnswerGenerator):
             shown = [(index, heading(passage), one_line(passage.text)) for index, passage in enumerate(passages)]
             return [[one] for one in shown] if options.passages == "apart" else [shown]
         evidence = find_evidence(question, passages, options.evidence_sentences)
+        if not evidence:
+            raise RecordError(
+                "no_evidence", f"the {len(passages)} passages found hold no sentence, only tables or marks"
+            )
         if options.passages == "together":
             return [[_show(passages, found) for found in sorted(evidence, key=lambda found: found.passage)]]
         # Where the best passage's sentences lead a small model astray, its best sentence alone often does not.
@@ -140,7 +154,7 @@ class RetrievalAnswers(AnswerGenerator):
             )
         if response.finish_reason == "refusal":
             raise RecordError("refused", "the model refused to answer", raw=response.text)
-        numbers = [int(number) for number in _CITATION.findall(response.text)]
+        numbers = [int(number) for group in _CITATION.findall(response.text) for number in group.split(",")]
         text = _CITATION.sub("", response.text).strip()
         if not text:
             raise RecordError("empty_answer", "the model gave no text", raw=response.text)
@@ -155,10 +169,10 @@ class RetrievalAnswers(AnswerGenerator):
             created_at=response.created_at,
         )
 
-    async def _judge(self, candidate: Answer) -> Verdict:
-        assert self._filter is not None  # several candidates have a judge
-        outcome = await asyncio.to_thread(self._filter.check, candidate)
-        return outcome if isinstance(outcome, Verdict) else await outcome
+
+async def _judge(filter: Filter, candidate: Answer) -> Verdict:
+    outcome = await asyncio.to_thread(filter.check, candidate)
+    return outcome if isinstance(outcome, Verdict) else await outcome
 
 
 def _show(passages: Sequence[Passage], evidence: Evidence) -> tuple[int, str, str]:

@@ -111,7 +111,7 @@ def wording(language: str) -> Wording:
 def build_messages(words: Wording, texts: Sequence[tuple[str, str]], question: str, *, instruct: bool) -> Messages:
     """Return the conversation for (heading, text) pairs: rules, examples for a base model, texts and question."""
     if instruct:
-        listed = "\n".join(f"[{n}] {heading}: {one_line(text)}" for n, (heading, text) in enumerate(texts, 1))
+        listed = "\n".join(f"[{n}] {one_line(heading)}: {one_line(text)}" for n, (heading, text) in enumerate(texts, 1))
         asked = f"{words.documents}:\n{listed}\n\n{words.question}: {question}"
         rules = words.rules.format(unknown=words.unknown)
         return Message(role="system", content=rules), Message(role="user", content=asked)

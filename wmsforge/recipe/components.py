@@ -51,6 +51,8 @@ class Components:
             if has_variable(value_at(draft.options, written_path(path, draft.options))):
                 self._source.problem(at, "a variable cannot say what is referred to. Write the id or the name itself.")
             elif target := self._target(ref, at):
+                if ref.kind == "retriever" and target.inline and draft.offer.kind != "retriever":
+                    self._source.problem(at, self._unbuilt(ref, draft.offer.kind))
                 targets.append((ref, target))
         line = self._source.line(draft.path)
         return ComponentUse(draft.offer, draft.component, options, draft.options, line, tuple(targets))
@@ -104,6 +106,14 @@ class Components:
         draft.component = load(self._source, self._registry, draft, offers[0])
         use = self.build(draft)
         return Target(inline=use) if use else None
+
+    def _unbuilt(self, ref: Ref, holder: str) -> str:
+        """Say why an index may not stand inside of anything but another retriever: it has no documents."""
+        name, steps = ref.name or ref.use, ", ".join(map(repr, self._ids("retriever")))
+        remedy = (
+            f"Write the id of such a step: {steps}." if steps else f"Add one: index: {{use: {name}, from: documents}}"
+        )
+        return f"{a(holder)} searches the finished index of a step, and no step builds this {name!r}. {remedy}"
 
     def _mismatch(self, ref: Ref, path: yaml12.Path, kind: str) -> None:
         fitting = ", ".join(map(repr, self._ids(ref.kind)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,14 +64,17 @@ def make_plan(
         limit: Questions of a preview run; it is kept apart from the full run.
 
     Raises:
-        RecipeError: If `until` or `restart` names no step.
+        RecipeError: If `until` or `restart` names no step, or `restart` one that `until` leaves out.
         StepError: If a file that a step reads does not exist.
     """
     for option, name in (("--until", until), ("--from", restart)):
         if name is not None and name not in recipe.steps:
             message = f"no step is called {name!r}.{did_you_mean(name, list(recipe.steps))}"
             raise RecipeError(recipe.path, [Problem(0, 0, option, message)])
-    wanted = set(recipe.steps) if until is None else set(_with_needs(recipe, until))
+    wanted = set(recipe.steps) if until is None else _with_needs(recipe, until)
+    if restart is not None and restart not in wanted:
+        message = f"step {restart!r} is not needed for {until!r}, the last one to run. Leave --until out."
+        raise RecipeError(recipe.path, [Problem(0, 0, "--from", message)])
     restarted: set[str] = set()
     planned: dict[str, PlannedStep] = {}
     for step in recipe.steps.values():
@@ -115,10 +118,12 @@ def _plan_step(
     return PlannedStep(step, folder, fingerprint(identity), identity, reason, None if reason else manifest, preview)
 
 
-def _with_needs(recipe: Recipe, step: str) -> Iterator[str]:
-    yield step
-    for need in recipe.steps[step].needs():
-        yield from _with_needs(recipe, need)
+def _with_needs(recipe: Recipe, last: str) -> set[str]:
+    found = {last}
+    for step in reversed(list(recipe.steps.values())):  # each comes after what it needs
+        if step.id in found:
+            found.update(step.needs())
+    return found
 
 
 def _artifact_stands(manifest: Manifest) -> bool:

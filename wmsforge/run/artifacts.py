@@ -54,7 +54,7 @@ async def run_exporter(run: StepRun, origin: Origin) -> Artifact:
     rows, expected = artifact.facts.get("rows"), run.inputs_written()
     if rows != expected:
         raise StepError(
-            f"Step {run.id!r} wrote {rows} of {expected} rows.\n"
+            f"Step {run.id!r} ({run.component}) wrote {rows} of {expected} rows.\n"
             f"This is a fault of the exporter; report it to its plugin."
         )
     return artifact

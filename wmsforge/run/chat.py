@@ -54,10 +54,13 @@ class LedgeredChat:
             self.counts.reused += 1
             self._tell(0.0, stored, reused=True)
             return stored
-        twin = self._shared.under_way.get(key)
-        if twin is not None:
-            self.counts.reused += 1
-            return await asyncio.shield(twin)
+        while (twin := self._shared.under_way.get(key)) is not None:
+            await asyncio.wait([twin])
+            if not twin.cancelled():  # else whoever asked was stopped, and the call is still to be made
+                response = twin.result()
+                self.counts.reused += 1
+                self._tell(0.0, response, reused=True)
+                return response
         call = self._shared.under_way[key] = asyncio.get_running_loop().create_future()
         try:
             response = await self._ask(key, request, written)

@@ -28,10 +28,12 @@ async def run_questions(run: StepRun, limit: int | None) -> None:
     await run.inputs_finished()
     generator: QuestionGenerator = await run.open(run.step.uses[0])
     tasks = iter(generator.tasks(run.read()))
-    while group := await asyncio.to_thread(list, islice(tasks, GROUP)):
+    # A preview starts no task that it has no room for: what that asks a model would be paid and thrown away.
+    room = GROUP if limit is None else min(GROUP, limit)
+    while room > 0 and (group := await asyncio.to_thread(list, islice(tasks, room))):
         await _run_group(run, generator, group, limit)
-        if limit is not None and run.counts.out >= limit:
-            return
+        if limit is not None:
+            room = min(GROUP, limit - run.counts.out)
 
 
 async def _run_group(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ class Resources:
         self._embedders: dict[str, Embedder] = {}
         self._chats: dict[tuple[str, str], LedgeredChat] = {}
         self._opened: list[Component] = []
-        self._lock = asyncio.Lock()
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One for each model and embedder, since opening one may open others."""
 
     async def open(self, use: ComponentUse, step: str, folder: Path) -> Any:
         """Build a component and open it; it is closed with the run."""
@@ -48,7 +50,7 @@ class Resources:
 
     async def chat(self, step: str, use: ComponentUse, id: str, folder: Path) -> LedgeredChat:
         """Return a step's handle of a model, opening the model when it is the first."""
-        async with self._lock:
+        async with self._locks["chat_model", id]:
             shared = self._models.get(id)
             if shared is None:
                 model: ChatModel = await self.open(use, id, folder)
@@ -65,7 +67,7 @@ class Resources:
     async def embedder(self, step: str, use: ComponentUse, folder: Path) -> Embedder:
         """Return the embedder, shared by all uses with the same options."""
         key = fingerprint(component_identity(use, use.component(use.options, StepContext(self, use, step, folder))))
-        async with self._lock:
+        async with self._locks["embedder", key]:
             if key not in self._embedders:
                 self._embedders[key] = await self.open(use, step, folder)
         return self._embedders[key]

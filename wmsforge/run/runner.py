@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmsforge.errors import StepError, WmsforgeError
+from wmsforge.errors import RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.plan import Plan, PlannedStep
 from wmsforge.run import artifacts
@@ -69,7 +70,7 @@ class Runner:
                 events.emit(stopped, error=str(error) if isinstance(error, WmsforgeError) else repr(error))
                 raise
             finally:
-                await self._stop_servers()
+                await self._stop_servers(events)
                 await resources.close()
                 ledger.close()
                 events.close()
@@ -93,7 +94,8 @@ class Runner:
     async def _run_step(self, step: StepRun, resources: Resources, events: Events) -> None:
         if step.planned.reused:
             if step.step.kind == "retriever" and self._is_searched(step.id):
-                await artifacts.load_retriever(step)
+                with _naming(step):
+                    await artifacts.load_retriever(step)
             step.ready.set()
             return
         for need in dict.fromkeys(step.step.needs()):
@@ -101,21 +103,12 @@ class Runner:
                 await self.steps[need].ready.wait()
         if step.step.produces not in ("Document", "Question", "Answer"):
             await step.inputs_finished()
-        component = f"{step.step.kind}/{','.join(use.offer.name for use in step.step.uses)}"
+        component = step.component
         step.start()
         events.emit("step_started", step=step.id, component=component, reason=step.planned.reason)
         self.host.hook.step_started(step=step.id, component=component)
-        try:
+        with _naming(step):
             await self._work(step)
-        except WmsforgeError:
-            raise
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            raise StepError(
-                f"Step {step.id!r} ({component}) broke: {type(error).__name__}: {error}\n"
-                f"This is a fault of the component. The traceback: the same command with wmsforge --debug"
-            ) from error
         step.ready.set()
         assert step.manifest is not None  # _work finished the step
         facts = step.manifest.model_dump(mode="json", include={"counts", "calls", "seconds", "artifact"})
@@ -163,7 +156,30 @@ class Runner:
         manifest = self.steps[id].manifest
         return manifest.artifact.url if manifest and manifest.artifact else ""
 
-    async def _stop_servers(self) -> None:
-        for server in reversed(self._servers.values()):
-            await server.stop()
+    async def _stop_servers(self, events: Events) -> None:
+        """Stop every server, the last started first; one that fails to stop does not keep the others up."""
+        for id, server in reversed(self._servers.items()):
+            try:
+                await server.stop()
+            except Exception as error:  # a plugin's stop may raise anything; the rest must still be stopped
+                events.warn(id, f"the server may still run, stopping it failed: {error!r}")
         self._servers.clear()
+
+
+@contextmanager
+def _naming(step: StepRun) -> Iterator[None]:
+    """Turn an error that does not say where it comes from into one that names the step and its component."""
+    try:
+        yield
+    except (RecordError, RetryableError) as error:
+        raise StepError(
+            f"Step {step.id!r} ({step.component}) cannot go on: {error}\n"
+            f"What it stored stays. Mend this and run the same command again."
+        ) from error
+    except WmsforgeError:
+        raise
+    except Exception as error:
+        raise StepError(
+            f"Step {step.id!r} ({step.component}) broke: {type(error).__name__}: {error}\n"
+            f"This is a fault of the component. The traceback: the same command with wmsforge --debug"
+        ) from error

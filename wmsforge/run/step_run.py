@@ -54,6 +54,11 @@ class StepRun:
             self.store = RecordStore(planned.folder, record)
             self.work_folder = planned.folder.parent.parent / "work" / self.id
 
+    @property
+    def component(self) -> str:
+        """What does the step, for people: "filter/language,length"."""
+        return f"{self.step.kind}/{','.join(use.offer.name for use in self.step.uses)}"
+
     # -- life
 
     def reuse(self) -> None:
