@@ -58,6 +58,11 @@ class GroundedFilter(Filter):
             default=True,
             description="Drop answers with a code, or a number with its unit, that the passage does not state.",
         )
+        check_polarity: bool = Field(
+            default=True,
+            description="Drop answers with a predicate that the closest passage sentence says the opposite of: "
+            "'둘 수 있습니다' for '둘 수 없습니다'.",
+        )
         min_relevance: float = Field(
             default=0.3,
             ge=0,
@@ -114,6 +119,14 @@ class GroundedFilter(Filter):
             if support.missing:
                 figures = ", ".join(map(str, support.missing))
                 return drop("unsupported_number", f"not in the passage: {figures}; in {support.sentence!r}", score)
+        for support in grounding.supports if least.check_polarity else ():
+            if support.contradicted:
+                return drop(
+                    "reversed",
+                    f"{support.contradicted!r} is denied where the passage affirms it, or the "
+                    f"other way round: {support.sentence!r}",
+                    score,
+                )
         if grounding.relevance < least.min_relevance:
             detail = f"{grounding.relevance:.0%} of the question, at least {least.min_relevance:.0%}"
             return drop("off_question", detail, score)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wmsforge.records import Passage
 from wmsforge_korean.facts import Fact, facts, missing
 from wmsforge_korean.morphemes import morphemes, sentences
+from wmsforge_korean.polarity import contradicted
 
 _LIST_MARK = re.compile(r"^\s*(?:[-*+•·▪■◦○●▶※>|]+|#{1,6}|\(?\d{1,2}[.)]|[①-⑳]|[가-하][.)])\s+")
 _SAYS_NOTHING = re.compile(
@@ -41,6 +42,8 @@ class Support:
     """Content morphemes of the two sentences and the headings."""
     missing: tuple[Fact, ...]
     """Codes and numbers that neither the whole passage nor the question states."""
+    contradicted: str = ""
+    """A predicate that the sentence affirms and its closest passage sentence denies, or the other way round."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,10 @@ def ground(answer: str, question: str, passages: Sequence[Passage]) -> Grounding
 class _Source:
     """A passage taken apart; morphemes include those of the headings."""
 
+    texts: tuple[str, ...]
+    """Its sentences."""
     singles: tuple[frozenset[str], ...]
+    """Of each sentence."""
     pairs: tuple[frozenset[str], ...]
     """Of each two neighbouring sentences; of the only one where there is one."""
     trigrams: tuple[frozenset[str], ...]
@@ -98,6 +104,7 @@ def _source(text: str, headings: str) -> _Source:
     singles = [above.union(_content(sentence)) for sentence in split]
     starts = range(max(1, len(split) - 1))
     return _Source(
+        texts=tuple(split),
         singles=tuple(singles),
         pairs=tuple(frozenset[str]().union(*singles[start : start + 2]) for start in starts),
         trigrams=tuple(_trigrams(" ".join(split[start : start + 2])) for start in starts),
@@ -109,13 +116,14 @@ def _support(sentence: str, sources: Iterable[_Source], known: Sequence[Fact]) -
     content, stated, trigrams = _content(sentence), facts(sentence), _trigrams(sentence)
     found = []
     for source in sources:
-        share_of_one = max(_share(content, one) for one in source.singles)
+        shares = [_share(content, one) for one in source.singles]
+        closest = source.texts[shares.index(max(shares))]
         lacking = tuple(missing(stated, [*source.facts, *known]))
         for pair, letters in zip(source.pairs, source.trigrams, strict=True):
-            found.append(
-                Support(sentence, _share(content, pair), share_of_one, _share(trigrams, letters), pair, lacking)
-            )
-    return max(found, key=lambda support: (support.share, not support.missing, support.closeness))
+            support = Support(sentence, _share(content, pair), max(shares), _share(trigrams, letters), pair, lacking)
+            found.append((support, closest))
+    best, closest = max(found, key=lambda pair: (pair[0].share, not pair[0].missing, pair[0].closeness))
+    return replace(best, contradicted=contradicted(sentence, closest))
 
 
 def _sentences(text: str) -> list[str]:
