@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretStr
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
@@ -86,10 +87,19 @@ class Options(BaseModel):
             name
             for name, info in type(self).model_fields.items()
             if any(isinstance(mark, NotIdentity) for mark in info.metadata)
-            or isinstance(getattr(self, name), SecretStr)
+            or is_secret(info)  # whether set or not: giving a key must not pay for every call again
             or any(True for _ in _references(getattr(self, name), ()))
         }
         return self.model_dump(mode="json", exclude=left_out)
+
+
+def is_secret(annotation: object) -> bool:
+    """Tell whether a field, or a type in its annotation, is a secret."""
+    if isinstance(annotation, FieldInfo):
+        return is_secret(annotation.annotation)
+    if isinstance(annotation, type) and issubclass(annotation, (SecretStr, SecretBytes)):
+        return True
+    return any(is_secret(argument) for argument in get_args(annotation))
 
 
 def _references(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], Ref]]:

@@ -136,6 +136,8 @@ def _artifact_stands(manifest: Manifest) -> bool:
 
 def differences(old: Any, new: Any, path: str = "", skip: Collection[str] = ("scheme",)) -> list[str]:
     """Return what changed between two identities: `top_k: 3 -> 5`; fingerprints are not spelled out."""
+    if old == new:
+        return []
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in dict.fromkeys([*old, *new]):

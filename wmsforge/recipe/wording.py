@@ -101,15 +101,6 @@ def written_path(loc: Path, written: Any) -> Path:
     return tuple(path)
 
 
-def is_secret(annotation: object) -> bool:
-    """Tell whether a field, or a type in its annotation, is a secret."""
-    if isinstance(annotation, FieldInfo):
-        return is_secret(annotation.annotation)
-    if isinstance(annotation, type) and issubclass(annotation, (SecretStr, SecretBytes)):
-        return True
-    return any(is_secret(argument) for argument in get_args(annotation))
-
-
 def value_at(value: Any, path: Path) -> Any:
     """Return what stands at a path that exists."""
     for part in path:

@@ -79,6 +79,7 @@ class ChatModel(Component):
             RetryableError: If trying again may help; with the server's wait hint when it gave one.
             RecordError: If this request can never succeed (refused, too long).
             StepError: If no request can succeed (wrong key, unknown model).
+            ParkedError: If a quota is used up and the same request may succeed another day.
         """
 
 
