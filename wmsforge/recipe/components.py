@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from wmsforge.options import Options, Ref
+from wmsforge.options import Options, Ref, is_secret
 from wmsforge.recipe import environment
 from wmsforge.recipe.drafts import Draft, UseDraft
 from wmsforge.recipe.environment import Replaced, has_variable
 from wmsforge.recipe.kinds import find, load
 from wmsforge.recipe.model import ComponentUse, Target
 from wmsforge.recipe.source import Source
-from wmsforge.recipe.wording import Fault, faults, is_secret, value_at, written_path
+from wmsforge.recipe.wording import Fault, faults, value_at, written_path
 from wmsforge.registry import Registry, a
 from wmsforge.steps.base import Component
 from wmsforge.yaml import yaml12

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
 from wmsforge.errors import did_you_mean
+from wmsforge.options import is_secret
 from wmsforge.recipe.environment import has_variable
 from wmsforge.yaml.yaml12 import Path
 
