@@ -16,7 +16,8 @@ from wmsforge.builtin.persona_file import load_personas
 from wmsforge.builtin.persona_prompt import build_messages, wording
 from wmsforge.builtin.text_file import must_exist
 from wmsforge.errors import RecordError
-from wmsforge.options import ChatModelRef, Options
+from wmsforge.options import ChatModelRef
+from wmsforge.options import Options as BaseOptions
 from wmsforge.records import Difficulty, Document, Persona, Question, content_id
 from wmsforge.steps.chat_model import Chat, ChatRequest
 from wmsforge.steps.question_generator import QuestionGenerator
@@ -58,7 +59,7 @@ class PersonaQuestions(QuestionGenerator):
     raw answer is in the ledger.
     """
 
-    class Options(Options):
+    class Options(BaseOptions):
         model: ChatModelRef = Field(description="The chat model that plays the personas; an instruction-tuned one.")
         personas: Path = Field(
             description="YAML file with a list 'personas' of name, role, background, concerns and question_style; "

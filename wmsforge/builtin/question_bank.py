@@ -15,7 +15,7 @@ from wmsforge.builtin.persona_file import load_personas
 from wmsforge.builtin.question_rows import READERS, read_rows
 from wmsforge.builtin.text_file import must_exist
 from wmsforge.errors import RecordError, StepError, did_you_mean
-from wmsforge.options import Options
+from wmsforge.options import Options as BaseOptions
 from wmsforge.records import Difficulty, Document, Persona, Question, content_id
 from wmsforge.steps.question_generator import QuestionGenerator
 
@@ -25,7 +25,7 @@ COLUMNS = ("question", "persona", "topic", "difficulty")
 class QuestionBank(QuestionGenerator):
     """Asks what stands in a file. A task is one row; a bad row is rejected with its line, the others go on."""
 
-    class Options(Options):
+    class Options(BaseOptions):
         path: Path = Field(
             description="The file, seen from the working directory: CSV with a header (UTF-8 or CP949), or a JSON or "
             "YAML list. Columns: question, and optionally persona (a name), topic and difficulty (beginner, "

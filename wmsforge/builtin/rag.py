@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from wmsforge.builtin.evidence import Evidence, find_evidence
 from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wording
 from wmsforge.errors import RecordError, StepError
-from wmsforge.options import ChatModelRef, FilterRef, Options, Ref, RetrieverRef
+from wmsforge.options import ChatModelRef, FilterRef, Ref, RetrieverRef
+from wmsforge.options import Options as BaseOptions
 from wmsforge.records import Answer, Passage, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import Chat, ChatRequest, ChatResponse
@@ -28,7 +29,7 @@ Showing = list[tuple[int, str, str]]
 class RetrievalAnswers(AnswerGenerator):
     """Plays the consultant. With `samples` above 1 the best one by `choose_by` becomes the answer."""
 
-    class Options(Options):
+    class Options(BaseOptions):
         retriever: RetrieverRef = Field(description="The retriever step (or inline retriever) to search.")
         model: ChatModelRef = Field(description="The chat model that answers.")
         top_k: int = Field(default=3, ge=1, le=50, description="Passages to retrieve for a question.")
