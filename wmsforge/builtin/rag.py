@@ -30,7 +30,7 @@ class RetrievalAnswers(AnswerGenerator):
     """Plays the consultant. With `samples` above 1 the best one by `choose_by` becomes the answer."""
 
     class Options(BaseOptions):
-        retriever: RetrieverRef = Field(description="The retriever step (or inline retriever) to search.")
+        retriever: RetrieverRef = Field(description="The id of the retriever step to search.")
         model: ChatModelRef = Field(description="The chat model that answers.")
         top_k: int = Field(default=3, ge=1, le=50, description="Passages to retrieve for a question.")
         passages: Literal["together", "apart"] = Field(
