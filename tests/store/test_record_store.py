@@ -107,3 +107,18 @@ def test_a_damaged_line_names_the_file_and_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "q" / "part-00000.jsonl").write_text("{not json}\n", encoding="utf-8")
     with pytest.raises(StepError, match=r"part-00000\.jsonl holds a line that is no Question.*\n.*run again"):
         list(store.read())
+
+
+def test_a_truncated_part_is_noticed_and_a_missing_one_named(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "q", Question)
+    store.start()
+    store.write(question(1))
+    store.write(question(2))
+    store.finish(manifest(store))
+    part = tmp_path / "q" / "part-00000.jsonl"
+    part.write_bytes(part.read_bytes().splitlines(keepends=True)[0])
+    with pytest.raises(StepError, match=r"part-00000\.jsonl holds a line that is no Question"):
+        list(store.read())
+    part.unlink()
+    with pytest.raises(StepError, match=r"part-00000\.jsonl is missing\.\n.*run again"):
+        list(store.read())

@@ -130,7 +130,7 @@ class RetrievalAnswers(AnswerGenerator):
         if options.passages == "together":
             return [[_show(passages, found) for found in sorted(evidence, key=lambda found: found.passage)]]
         # Where the best passage's sentences lead a small model astray, its best sentence alone often does not.
-        narrowest = find_evidence(question, passages, 1)[:1] if options.evidence_sentences > 1 else []
+        narrowest = [found for found in find_evidence(question, passages, 1)[:1] if found != evidence[0]]
         return [[_show(passages, found)] for found in [*evidence[:1], *narrowest, *evidence[1:]]]
 
     async def _candidate(self, question: Question, found: Sequence[Retrieved], showing: Showing, sample: int) -> Answer:

@@ -139,6 +139,8 @@ def differences(old: Any, new: Any, path: str = "", skip: Collection[str] = ("sc
     if old == new:
         return []
     if isinstance(old, dict) and isinstance(new, dict):
+        if old.get("use") != new.get("use"):  # another component: its options say nothing beside the old one's
+            return [f"use: {old.get('use')} -> {new.get('use')}"]
         found = []
         for key in dict.fromkeys([*old, *new]):
             if old.get(key) != new.get(key) and key not in skip:

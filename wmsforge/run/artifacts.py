@@ -76,7 +76,11 @@ async def run_server(run: StepRun) -> tuple[Server, Artifact]:
     """Start a server; the runner stops it when no one needs it any more."""
     await run.inputs_finished()
     server: Server = await run.open(run.step.uses[0])
-    return server, await server.start(_artifact(run))
+    try:
+        return server, await server.start(_artifact(run))
+    except BaseException:  # a start that was cancelled may have left a process
+        await server.stop()
+        raise
 
 
 def artifact_digest(artifact: Artifact, run: StepRun) -> str:

@@ -17,4 +17,4 @@ class Server(Component):
 
     @abstractmethod
     async def stop(self) -> None:
-        """Stop serving; finish what is under way, leave no process behind."""
+        """Stop serving; finish what is under way, leave no process behind. Called after a failed start, too."""

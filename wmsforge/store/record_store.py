@@ -150,14 +150,24 @@ class RecordStore(Generic[R]):
 
     def read(self) -> Iterator[R]:
         """Yield all records of a finished store, one part in memory at a time or less."""
-        for part in range(-(-self.written // PART_RECORDS)):
+        for first in range(0, self.written, PART_RECORDS):
+            part = first // PART_RECORDS
             with self._open_part(part) as file:
-                for line in file:
-                    yield self._parse(line, part)
+                for _ in range(min(PART_RECORDS, self.written - first)):
+                    yield self._parse(file.readline(), part)
 
     def _open_part(self, number: int) -> IO[bytes]:
         final = self._reading_from / part_name(number)
-        return (final if final.exists() else final.with_name(final.name + ".tmp")).open("rb")
+        try:
+            return (final if final.exists() else final.with_name(final.name + ".tmp")).open("rb")
+        except FileNotFoundError as error:
+            raise StepError(f"{final} is missing.\n{self._make_again()}") from error
+
+    def _make_again(self) -> str:
+        return (
+            f"The store was changed by hand or is damaged. Make it again: remove {self.folder} and run again. "
+            f"Stored model calls are kept."
+        )
 
     def _parse(self, line: bytes, part: int) -> R:
         try:
@@ -166,7 +176,7 @@ class RecordStore(Generic[R]):
             path = self._reading_from / part_name(part)
             raise StepError(
                 f"{path} holds a line that is no {self._type.__name__}: {str(error).splitlines()[0]}.\n"
-                f"The store was changed by hand or is damaged. Make it again: remove {self.folder} and run again."
+                f"{self._make_again()}"
             ) from error
 
 
