@@ -78,7 +78,7 @@ def load_plugins(
             continue
         try:
             plugins.append(_register(manager, registry, name, version, entry_point.load()))
-        except Exception as error:  # a stranger's module may raise anything; it must not stop ours
+        except (Exception, SystemExit) as error:  # a stranger's module may raise anything; it must not stop ours
             short = f"{type(error).__name__}: {error}"
             plugins.append(Plugin(name, version, entry_point.module, "failed", short, traceback.format_exc()))
             registry.failed.extend(offered_by_source(entry_point.module, name, error=short))

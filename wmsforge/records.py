@@ -105,4 +105,5 @@ class Artifact(BaseModel):
     kind: Literal["index", "dataset", "adapter", "model", "endpoint", "report"]
     path: str = Field(default="", description="The file or folder that holds it.")
     url: str = Field(default="", description="The address of an endpoint.")
+    also: tuple[str, ...] = Field(default=(), description="Further files that belong to it, such as an eval split.")
     facts: dict[str, Any] = Field(default_factory=dict, description="Counts and settings worth keeping.")

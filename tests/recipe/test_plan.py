@@ -47,6 +47,7 @@ def reasons(recipe: Recipe, **options: Any) -> Mapping[str, str]:
 
 def do(recipe: Recipe, **options: Any) -> None:
     """Leave the manifests that a run would leave."""
+    digests: dict[str, str] = {}
     for step in plan(recipe, **options).steps.values():
         artifact, digest = None, "0"
         if step.step.kind == "exporter":
@@ -60,9 +61,11 @@ def do(recipe: Recipe, **options: Any) -> None:
             components=[],
             fingerprint=step.fingerprint,
             identity=dict(step.identity),
+            inputs={need: digests[need] for need in step.step.needs()},
             digest=digest,
             artifact=artifact,
         ).write(step.folder)
+        digests[step.step.id] = digest
 
 
 def test_nothing_is_done_at_first_and_all_is_reused_afterwards(load: Load) -> None:
@@ -207,3 +210,29 @@ def test_a_preview_shares_what_does_not_depend_on_the_questions(load: Load) -> N
 )
 def test_differences(old: dict[str, Any], new: dict[str, Any], expected: list[str]) -> None:
     assert differences(old, new) == expected
+
+
+def test_a_step_whose_input_was_made_anew_without_it_runs(load: Load) -> None:
+    recipe = load(RECIPE)
+    do(recipe)
+    folder = plan(recipe).steps["answers"].folder
+    manifest = Manifest.read(folder)
+    assert manifest is not None
+    manifest.model_copy(update={"digest": "other answers"}).write(folder)  # as `--from answers --until answers` does
+    assert reasons(recipe)["kept"] == "answers changed"
+
+
+def test_a_store_that_lost_a_part_is_made_again(load: Load) -> None:
+    recipe = load(RECIPE)
+    do(recipe)
+    folder = plan(recipe).steps["answers"].folder
+    manifest = Manifest.read(folder)
+    assert manifest is not None
+    manifest.model_copy(update={"bytes_": 100}).write(folder)
+    assert reasons(recipe)["answers"] == f"a part of {folder} is gone or was changed"
+
+
+def test_two_datasets_of_one_path_are_an_error(load: Load) -> None:
+    second = "  second: {use: rows, from: kept, path: out.json}\n"
+    with pytest.raises(RecipeError, match=r"'out\.json' is also written by step 'dataset'"):
+        plan(load(RECIPE + second))

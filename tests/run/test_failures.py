@@ -110,7 +110,7 @@ async def test_an_index_that_breaks_while_it_is_loaded_names_step_and_component(
     await project.run()
     (project.workspace.step_folder("tiny", "index") / "words.json").unlink()
     project.edit("top_k: 3", "top_k: 2")
-    assert (await failure(project)).startswith("Step 'index' (retriever/words) broke: FileNotFoundError: ")
+    assert (await failure(project)).startswith("Step 'index' (retriever/words) cannot read or write a file: [Errno 2] ")
 
 
 async def test_a_question_about_nothing_in_the_documents_is_rejected(project: Project) -> None:

@@ -220,7 +220,7 @@ async def test_two_sources_are_read_one_after_the_other(project: Project) -> Non
     await project.run()
     assert [line.split(":")[0] for line in project.data()] == ["Zoe", *["Ann", "Ben", "Cem"] * 2]
     assert project.manifest("answers").counts.read == 7
-    assert list(project.manifest("answers").inputs) == ["more", "questions"]
+    assert list(project.manifest("answers").inputs) == ["more", "questions", "index"]
     check_conservation(project)
 
 

@@ -15,6 +15,7 @@ from wmsforge.records import Passage
 from wmsforge.steps.chat_model import Message
 
 Messages = tuple[Message, ...]
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -133,4 +134,4 @@ def heading(passage: Passage) -> str:
 
 
 def one_line(text: str) -> str:
-    return re.sub(r"\s*\n\s*", " ", text).strip()
+    return re.sub(r"\s*\n\s*", " ", _CONTROL.sub("", text)).strip()

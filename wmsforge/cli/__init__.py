@@ -68,8 +68,12 @@ class LazyGroup(click.Group):
             click.echo("Interrupted.", err=True)
             ctx.exit(130)
         except Exception as error:
-            from wmsforge.errors import WmsforgeError
+            from wmsforge.errors import StepError, WmsforgeError
 
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                error = StepError(
+                    f"{error}.\nCheck the path, its permissions and the disk, then run the command again."
+                )
             if not isinstance(error, WmsforgeError):
                 raise
             if ctx.params["debug"]:

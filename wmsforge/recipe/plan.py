@@ -12,6 +12,7 @@ from wmsforge.files import file_digest
 from wmsforge.recipe.fingerprint import fingerprint, step_identity
 from wmsforge.recipe.model import Recipe, Step
 from wmsforge.store.manifest import Manifest
+from wmsforge.store.record_store import parts_size
 from wmsforge.store.workspace import Workspace
 
 
@@ -71,6 +72,7 @@ def make_plan(
         if name is not None and name not in recipe.steps:
             message = f"no step is called {name!r}.{did_you_mean(name, list(recipe.steps))}"
             raise RecipeError(recipe.path, [Problem(0, 0, option, message)])
+    _check_outputs(recipe)
     wanted = set(recipe.steps) if until is None else _with_needs(recipe, until)
     if restart is not None and restart not in wanted:
         message = f"step {restart!r} is not needed for {until!r}, the last one to run. Leave --until out."
@@ -84,6 +86,22 @@ def make_plan(
             restarted.add(step.id)
         planned[step.id] = _plan_step(recipe, workspace, step, planned, step.id in restarted, limit)
     return Plan(recipe, planned, limit)
+
+
+def _check_outputs(recipe: Recipe) -> None:
+    """Raise RecipeError if two steps write one file: the second would replace what the first made."""
+    first: dict[Path, str] = {}
+    problems = []
+    for step in recipe.steps.values():
+        path = getattr(step.uses[0].options, "path", None) if step.produces == "dataset" else None
+        if path is None:
+            continue
+        other = first.setdefault(Path(path).absolute(), step.id)
+        if other != step.id:
+            message = f"{str(path)!r} is also written by step {other!r}. Give each dataset a path of its own."
+            problems.append(Problem(step.line, 1, f"steps.{step.id}.path", message))
+    if problems:
+        raise RecipeError(recipe.path, problems)
 
 
 def _plan_step(
@@ -111,8 +129,10 @@ def _plan_step(
         reason = ", ".join(differences(manifest.identity, identity)) or "changed"
     elif running:
         reason = f"{running[0]} runs"
-    elif not _artifact_stands(manifest):
-        reason = f"{manifest.artifact.path} is gone or was changed" if manifest.artifact else "changed"
+    elif changed := _changed_needs(manifest, needs, planned):
+        reason = f"{changed[0]} changed"
+    elif gone := _damaged(folder, manifest):
+        reason = f"{gone} is gone or was changed"
     else:
         reason = ""
     return PlannedStep(step, folder, fingerprint(identity), identity, reason, None if reason else manifest, preview)
@@ -126,12 +146,24 @@ def _with_needs(recipe: Recipe, last: str) -> set[str]:
     return found
 
 
-def _artifact_stands(manifest: Manifest) -> bool:
-    """Tell whether a file that a step made is still as it was; folders check themselves when opened."""
-    if manifest.artifact is None or not manifest.artifact.path:
-        return True
+def _changed_needs(manifest: Manifest, needs: Collection[str], planned: Mapping[str, PlannedStep]) -> list[str]:
+    """Return the reused steps that made something else since this one ran, such as by `--until` or a stop."""
+    made = {need: planned[need].manifest for need in needs}
+    return [need for need, its in made.items() if its is not None and manifest.inputs.get(need) != its.digest]
+
+
+def _damaged(folder: Path, manifest: Manifest) -> str:
+    """Return what is no longer as the step left it, empty when all is; folders check themselves when opened."""
+    if manifest.artifact is None:
+        return "" if parts_size(folder) == manifest.bytes_ else f"a part of {folder}"
     path = Path(manifest.artifact.path)
-    return path.is_dir() or (path.is_file() and file_digest(path) == manifest.digest)
+    files = dict(manifest.also)
+    if manifest.artifact.path and not path.is_dir():
+        files[manifest.artifact.path] = manifest.digest
+    for name, digest in files.items():
+        if not Path(name).is_file() or file_digest(Path(name)) != digest:
+            return name
+    return ""
 
 
 def differences(old: Any, new: Any, path: str = "", skip: Collection[str] = ("scheme",)) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from wmsforge.errors import RecordError, RetryableError
 from wmsforge.run.events import Events, now
+from wmsforge.run.observers import watchers
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse
 from wmsforge.store.ledger import Ledger, call_key
 from wmsforge.store.manifest import CallCounts
@@ -43,7 +44,7 @@ class LedgeredChat:
         self._ledger = ledger
         self._events = events
         self._run = run
-        self._watchers = hook.call_finished if hook.call_finished.get_hookimpls() else None
+        self._watchers = watchers(hook, "call_finished", events)
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """See `Chat.complete`."""

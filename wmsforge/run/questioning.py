@@ -20,6 +20,9 @@ from wmsforge.steps.question_generator import QuestionGenerator
 GROUP = 64
 """Tasks that run side by side; how many calls are in flight is the model's `concurrency`."""
 
+LANE = 64
+"""Questions of one task that may wait for those of others; a task further ahead pauses."""
+
 _Lane = asyncio.Queue[Question | RecordError | None]
 
 
@@ -39,7 +42,7 @@ async def run_questions(run: StepRun, limit: int | None) -> None:
 async def _run_group(
     run: StepRun, generator: QuestionGenerator, group: list[tuple[str, Any]], limit: int | None
 ) -> None:
-    lanes: list[tuple[str, _Lane]] = [(name, asyncio.Queue()) for name, _ in group]
+    lanes: list[tuple[str, _Lane]] = [(name, asyncio.Queue(maxsize=LANE)) for name, _ in group]
     run.counts.read += len(group)
     async with first_error_only(), asyncio.TaskGroup() as side_by_side:
         asking = [
@@ -68,8 +71,8 @@ async def _run_group(
 async def _ask(generator: QuestionGenerator, task: Any, lane: _Lane) -> None:
     try:
         async for question in generator.generate(task):
-            lane.put_nowait(question)
+            await lane.put(question)
     except RecordError as error:
-        lane.put_nowait(error)
+        await lane.put(error)
     else:
-        lane.put_nowait(None)
+        await lane.put(None)

@@ -55,6 +55,8 @@ class Resources:
             if shared is None:
                 model: ChatModel = await self.open(use, id, folder)
                 identity = component_identity(use, model)
+                # A model may turn both into its prompt or its sampling; a stored answer to others is not its answer.
+                identity |= {"seed": self.recipe.seed, "language": self.recipe.language}
                 inner = getattr(use.options, "model", "")
                 name = f"{id} ({inner})" if isinstance(inner, str) and inner else id
                 slots = asyncio.Semaphore(use.options.concurrency)  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from wmsforge.run.answering import run_answers
 from wmsforge.run.events import Events, Listener
 from wmsforge.run.filtering import run_filters
 from wmsforge.run.loading import run_loader
+from wmsforge.run.observers import watchers
 from wmsforge.run.questioning import run_questions
 from wmsforge.run.resources import Resources
 from wmsforge.run.run_folder import describe_run, new_run_id
@@ -81,6 +82,7 @@ class Runner:
             inputs = [self.steps[source] for source in planned.step.sources]
             self.steps[planned.step.id] = StepRun(planned, inputs, resources, self.run_id, self.host.hook)
         for step in self.steps.values():
+            step.needs = [self.steps[need] for need in dict.fromkeys(step.step.needs())]
             if step.planned.reused:
                 step.reuse()
                 events.emit("step_reused", step=step.id, records=step.counts.out)
@@ -106,14 +108,16 @@ class Runner:
         component = step.component
         step.start()
         events.emit("step_started", step=step.id, component=component, reason=step.planned.reason)
-        self.host.hook.step_started(step=step.id, component=component)
+        if tell := watchers(self.host.hook, "step_started", events):
+            tell(step=step.id, component=component)
         with _naming(step):
             await self._work(step)
         step.ready.set()
         assert step.manifest is not None  # _work finished the step
         facts = step.manifest.model_dump(mode="json", include={"counts", "calls", "seconds", "artifact"})
         events.emit("step_finished", step=step.id, **facts)
-        self.host.hook.step_finished(step=step.id, manifest=step.manifest.model_dump(mode="json", by_alias=True))
+        if tell := watchers(self.host.hook, "step_finished", events):
+            tell(step=step.id, manifest=step.manifest.model_dump(mode="json", by_alias=True))
 
     async def _work(self, step: StepRun) -> None:
         kind = step.step.kind
@@ -178,6 +182,11 @@ def _naming(step: StepRun) -> Iterator[None]:
         ) from error
     except WmsforgeError:
         raise
+    except OSError as error:
+        raise StepError(
+            f"Step {step.id!r} ({step.component}) cannot read or write a file: {error}\n"
+            f"Check the path, its permissions and the disk, then run the same command again; finished work is kept."
+        ) from error
     except Exception as error:
         raise StepError(
             f"Step {step.id!r} ({step.component}) broke: {type(error).__name__}: {error}\n"

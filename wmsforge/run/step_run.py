@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.files import file_digest
 from wmsforge.recipe.model import ComponentUse
 from wmsforge.recipe.plan import PlannedStep
 from wmsforge.records import Answer, Artifact, Document, Question, Record
 from wmsforge.run.events import now
+from wmsforge.run.observers import watchers
 from wmsforge.run.resources import Resources
 from wmsforge.store.manifest import Counts, Manifest
 from wmsforge.store.record_store import RecordStore, Rejection
@@ -35,6 +37,8 @@ class StepRun:
         self.step = planned.step
         self.id = planned.step.id
         self.inputs = inputs
+        self.needs: Sequence[StepRun] = inputs
+        """All steps whose output decides this one's: `inputs` and, say, a retriever that it searches."""
         self.resources = resources
         self.run = run
         self.state: State = "waiting"
@@ -46,7 +50,7 @@ class StepRun:
         """Set when what the step made can be used: for a retriever, when its index is open."""
         self.store: RecordStore[Any] | None = None
         self.work_folder: Path = planned.folder
-        self._watchers = hook.record_rejected if hook.record_rejected.get_hookimpls() else None
+        self._watchers = watchers(hook, "record_rejected", resources.events)
         self._started = time.perf_counter()
         self._started_at = now()
         record = RECORDS.get(planned.step.produces)
@@ -99,11 +103,13 @@ class StepRun:
             ],
             fingerprint=self.planned.fingerprint,
             identity=dict(self.planned.identity),
-            inputs={source.id: source.manifest.digest for source in self.inputs if source.manifest},
+            inputs={need.id: need.manifest.digest for need in self.needs if need.manifest},
             digest=self.store.digest() if self.store else digest,
             counts=self.counts,
             calls=self.resources.calls(self.id),
             artifact=artifact,
+            also={path: file_digest(Path(path)) for path in artifact.also} if artifact else {},
+            bytes=self.store.bytes if self.store else 0,
             run=self.run,
             started_at=self._started_at,
             seconds=round(time.perf_counter() - self._started, 3),

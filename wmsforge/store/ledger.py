@@ -52,10 +52,10 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
         self._puts = 0
         self._checkpoints = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         try:
+            self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=0")
@@ -68,8 +68,14 @@ class Ledger:
 
     def get(self, key: bytes) -> ChatResponse | None:
         """Return the stored response of a call."""
-        row = self._db.execute("SELECT response FROM calls WHERE key = ?", (key,)).fetchone()
-        return ChatResponse.model_validate_json(row[0]) if row else None
+        try:
+            row = self._db.execute("SELECT response FROM calls WHERE key = ?", (key,)).fetchone()
+            return ChatResponse.model_validate_json(row[0]) if row else None
+        except (sqlite3.Error, ValueError) as error:
+            raise StepError(
+                f"The ledger {self._path} is damaged: {error}.\n"
+                f"Put it back from a copy; without it every stored call would be made and paid again."
+            ) from error
 
     def put(self, key: bytes, *, step: str, model: str, request: str, response: ChatResponse, run: str) -> None:
         """Store a call, durably. A key that is there already stays as it is."""

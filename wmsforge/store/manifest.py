@@ -75,11 +75,15 @@ class Manifest(BaseModel):
     components: list[dict[str, str]] = Field(description="name, plugin and version of each component.")
     fingerprint: str
     identity: dict[str, Any] = Field(description="What the fingerprint is the hash of.")
-    inputs: dict[str, str] = Field(default_factory=dict, description="Step -> digest of what was read from it.")
+    inputs: dict[str, str] = Field(
+        default_factory=dict, description="Step -> digest of what it made, for each step needed."
+    )
     digest: str = Field(description="SHA-256 of the records' bytes, or of the artifact.")
     counts: Counts = Counts()
     calls: dict[str, CallCounts] = Field(default_factory=dict)
     artifact: Artifact | None = None
+    also: dict[str, str] = Field(default_factory=dict, description="Further file of the artifact -> its SHA-256.")
+    bytes_: int = Field(default=0, alias="bytes", description="Size of all parts of a record step.")
     run: str = ""
     started_at: str = ""
     seconds: float = 0.0
@@ -95,6 +99,7 @@ class Manifest(BaseModel):
         A manifest of another schema or one that does not parse counts as none: the step runs again.
         """
         try:
-            return cls.model_validate_json((folder / NAME).read_bytes())
+            manifest = cls.model_validate_json((folder / NAME).read_bytes())
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
+        return manifest if manifest.schema_ == SCHEMA else None

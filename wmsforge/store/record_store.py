@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
@@ -57,6 +58,7 @@ class RecordStore(Generic[R]):
         self._part: IO[bytes] | None = None
         self._rejected: IO[bytes] | None = None
         self._digest = hashlib.sha256()
+        self.bytes = 0
 
     @classmethod
     def complete(cls, folder: Path, record_type: type[R], manifest: Manifest) -> RecordStore[R]:
@@ -82,6 +84,7 @@ class RecordStore(Generic[R]):
         assert self._part is not None  # opened with the first record of each part
         self._part.write(line)
         self._digest.update(line)
+        self.bytes += len(line)
         self.written += 1
         self._more.set()
 
@@ -111,7 +114,8 @@ class RecordStore(Generic[R]):
         """Close the files of a step that did not finish; what was written stays to be looked at."""
         for file in (self._part, self._rejected):
             if file is not None:
-                file.close()
+                with suppress(OSError):  # the disk may be full, which is why the step did not finish
+                    file.close()
         self._part = self._rejected = None
 
     def _finish_part(self) -> None:
@@ -178,6 +182,11 @@ class RecordStore(Generic[R]):
                 f"{path} holds a line that is no {self._type.__name__}: {str(error).splitlines()[0]}.\n"
                 f"{self._make_again()}"
             ) from error
+
+
+def parts_size(folder: Path) -> int:
+    """Return the bytes of a store's parts."""
+    return sum(part.stat().st_size for part in folder.glob("part-*.jsonl"))
 
 
 def read_rejected(folder: Path) -> Iterator[Rejection]:

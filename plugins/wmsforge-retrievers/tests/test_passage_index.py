@@ -147,7 +147,7 @@ async def test_another_analyser_makes_the_morphemes_anew_and_says_so(
     documents: list[Document], open_retriever: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await (await open_retriever(Bm25Retriever)).build(documents)
-    monkeypatch.setattr("wmsforge_retrievers.bm25.version", lambda package: "99.0")
+    monkeypatch.setitem(Bm25Retriever.encoder.__globals__, "version", lambda package: "99.0")
     retriever = await open_retriever(Bm25Retriever)
     artifact = await retriever.build(documents)
     assert artifact.facts["encoded"] == 4

@@ -108,7 +108,8 @@ class RowExporter(DatasetExporter):
             facts |= self._judge(assignment, census.rows)
         if self.options.card:
             facts["card"] = self._write_card(origin, parts, census, facts).as_posix()
-        return Artifact(kind="dataset", path=path.as_posix(), facts=facts)
+        also = tuple(facts[name] for name in ("eval_path", "card") if name in facts)
+        return Artifact(kind="dataset", path=path.as_posix(), also=also, facts=facts)
 
     def _write_parts(self, spool: Spool, eval_rows: frozenset[int]) -> list[Part]:
         path: Path = self.options.path
