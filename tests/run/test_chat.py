@@ -194,6 +194,16 @@ async def test_the_pause_doubles_to_a_limit_and_respects_the_servers_hint(
     assert [reused for *_, reused in used.watcher.told] == [False]
 
 
+async def test_a_server_that_asks_for_hours_ends_the_run_until_then(
+    bench: Callable[..., Bench], pauses: list[float]
+) -> None:
+    used = bench()
+    used.model.play(lambda: RetryableError("rate_limit", "come back tomorrow", after_s=86_400))
+    with pytest.raises(ParkedError, match=r"asks to wait \d,\d+ minutes \(rate_limit\)\.\nEverything so far is stored"):
+        await used.chat().complete(request())
+    assert (used.model.calls, pauses) == (1, [])
+
+
 async def test_attempts_are_capped_and_the_reason_is_kept(bench: Callable[..., Bench], pauses: list[float]) -> None:
     used = bench(max_attempts=3)
     used.model.play(lambda: RetryableError("rate_limit", "429 from the server"))

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmsforge.errors import RecordError, RetryableError
+from wmsforge.errors import ParkedError, RecordError, RetryableError
 from wmsforge.run.events import Events, now
 from wmsforge.run.observers import watchers
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse
@@ -17,6 +17,10 @@ from wmsforge.store.manifest import CallCounts
 
 BACKOFF_FIRST_S = 1.0
 BACKOFF_MOST_S = 60.0
+SAY_AFTER_S = 10.0
+"""Pauses longer than this are told to the user."""
+PARK_AFTER_S = 900.0
+"""A server that asks for a longer pause than this ends the run until then."""
 
 
 @dataclass
@@ -99,7 +103,9 @@ class LedgeredChat:
                     detail = f"{attempt} attempts failed, the last with: {error.detail or error.reason}"
                     raise RecordError(error.reason, detail) from error
                 self.counts.retries += 1
-                await asyncio.sleep(_pause(attempt, error.after_s))
+                pause_s = _pause(attempt, error.after_s)
+                self._check_patience(error, pause_s)
+                await asyncio.sleep(pause_s)
                 continue
             self.counts.calls += 1
             self.counts.prompt_tokens += response.usage.prompt_tokens
@@ -107,6 +113,16 @@ class LedgeredChat:
             self._tell(time.perf_counter() - start, response, reused=False)
             return response
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _check_patience(self, error: RetryableError, pause_s: float) -> None:
+        """Say why the run is slow when a pause is long; stop where waiting is for another day."""
+        if pause_s > PARK_AFTER_S:
+            raise ParkedError(
+                f"Model {self.name!r} asks to wait {pause_s / 60:,.0f} minutes ({error.reason}).\n"
+                f"Everything so far is stored. Run the same command again after that; stored calls are not made again."
+            )
+        if pause_s > SAY_AFTER_S:
+            self._events.warn(self._step, f"model {self.name!r} asks to wait {pause_s:.0f} s ({error.reason})")
 
     async def _try(self, request: ChatRequest, timeout_s: float) -> ChatResponse:
         try:
