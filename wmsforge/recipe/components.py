@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
 
-from wmsforge.options import Options, Ref, is_secret
+from wmsforge.options import Options, Ref, RefTo, is_secret
 from wmsforge.recipe import environment
 from wmsforge.recipe.drafts import Draft, UseDraft
 from wmsforge.recipe.environment import Replaced, has_variable
@@ -44,6 +46,8 @@ class Components:
             return None
         options = self._options(draft, draft.component)
         if options is None:
+            for name, ref in _references_as_written(draft):  # so that their mistakes are shown in the same go
+                self._target(ref, (*draft.options_path, name))
             return None
         targets = []
         for path, ref in options.references():
@@ -171,3 +175,15 @@ def _give_way(replaced: Replaced, path: yaml12.Path, needed: str) -> bool:
         new = int(new)
     holder[path[-1]] = new
     return new is not value
+
+
+def _references_as_written(draft: UseDraft) -> Iterator[tuple[str, Ref]]:
+    """Yield the references of options that do not validate as a whole: those that are well-formed and no variable."""
+    assert draft.component is not None  # build() returned early without one
+    for name, info in draft.component.Options.model_fields.items():
+        inner = (mark for part in get_args(info.annotation) for mark in getattr(part, "__metadata__", ()))
+        mark = next((mark for mark in (*info.metadata, *inner) if isinstance(mark, RefTo)), None)
+        if mark is None or name not in draft.options or has_variable(draft.options[name]):
+            continue
+        with suppress(PydanticCustomError):  # not a reference at all, which validation has reported
+            yield name, mark.parse(draft.options[name])
