@@ -8,6 +8,7 @@ from wmsforge.errors import RecipeError
 from wmsforge.recipe.model import Recipe
 
 RECIPE = """\
+name: wrong
 models:
   expert: {use: echo}
 steps:
