@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from pydantic import Field
-from wmsforge_korean.morphemes import CONTENT_TAGS, kiwi, morphemes
+from wmsforge_korean.morphemes import CONTENT_TAGS, TRADE_WORDS, kiwi, morphemes
 
 from wmsforge.errors import StepError
 from wmsforge_retrievers.database import IndexDatabase
@@ -41,7 +41,12 @@ class Bm25Retriever(PassageIndex):
 
     def encoder(self) -> Mapping[str, Any]:
         # Another analyser cuts other morphemes, and queries would then miss the indexed ones.
-        return {"kiwipiepy": version("kiwipiepy"), "kiwipiepy_model": version("kiwipiepy_model"), "tags": _TAGS}
+        return {
+            "kiwipiepy": version("kiwipiepy"),
+            "kiwipiepy_model": version("kiwipiepy_model"),
+            "tags": _TAGS,
+            "words": sorted(TRADE_WORDS),
+        }
 
     async def open(self) -> None:
         await asyncio.to_thread(kiwi)
