@@ -142,7 +142,7 @@ async def test_the_last_unreadable_answer_goes_with_the_error():
     chat = ScriptedChat("아니요", ChatResponse(text='{"q": "가', finish_reason="length"))
     with pytest.raises(RecordError) as caught:
         await ask(chat, REQUEST, Pair, max_rounds=2)
-    assert caught.value.reason == "malformed_json"
+    assert caught.value.reason == "truncated"
     assert caught.value.detail == (
         "2 answers of test (scripted) did not hold the JSON asked for (the last: cut off at max_tokens (20); "
         "Invalid JSON: EOF while parsing a string at line 1 column 10)"
@@ -154,4 +154,4 @@ async def test_a_refusal_is_not_asked_again():
     chat = ScriptedChat(ChatResponse(text="할 수 없습니다", finish_reason="refusal"))
     with pytest.raises(RecordError) as caught:
         await ask(chat, REQUEST, Pair, max_rounds=3)
-    assert (caught.value.reason, caught.value.raw, chat.samples) == ("refused", "할 수 없습니다", [4])
+    assert (caught.value.reason, caught.value.raw, chat.samples) == ("refusal", "할 수 없습니다", [4])

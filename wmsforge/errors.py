@@ -16,7 +16,7 @@ to do, best as a command.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -80,41 +80,66 @@ class WorkspaceBusyError(StepError):
 
 
 class ParkedError(WmsforgeError):
-    """A quota or budget is used up. Everything is stored; the same command continues later."""
+    """A quota or budget is used up. Everything is stored; the same command continues later.
+
+    Args:
+        message: What is used up, and when it is there again.
+        reset_at: When the same command can go on, ISO 8601 with zone; None when that needs a decision.
+    """
 
     exit_code = 5
+
+    def __init__(self, message: str, reset_at: str | None = None) -> None:
+        super().__init__(message)
+        self.reset_at = reset_at
 
 
 class RecordError(WmsforgeError):
     """One record cannot be used.
 
     Args:
-        reason: A short code such as `empty_answer`, counted and shown per step.
+        reason: A short code, counted and shown per step; those of model calls are in `wmsforge.reasons`.
         detail: A sentence for people.
         raw: What the model or the file gave, kept beside the rejected record.
+        usage: Tokens that a provider counted for a call that gave nothing usable, as fields of
+            `wmsforge.steps.chat_model.Usage`. A chat model that sets it was paid for its answer: the
+            engine stores the failure and does not ask the same again.
     """
 
-    def __init__(self, reason: str, detail: str = "", raw: str | None = None) -> None:
+    def __init__(
+        self, reason: str, detail: str = "", raw: str | None = None, usage: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.raw = raw
+        self.usage = usage
 
 
 class RetryableError(WmsforgeError):
     """A call failed in a way that may pass: a rate limit, a server error, a dropped connection.
 
     Args:
-        reason: The code that stands when every attempt failed: `rate_limit`, `server_error`,
-            `transport`, `timeout`.
+        reason: The code that stands when every attempt failed, see `wmsforge.reasons`.
         after_s: Seconds the server asked to wait, None when it said nothing.
+        raw: What the server sent.
+        usage: Tokens that the provider counted for this try, as for `RecordError`.
     """
 
-    def __init__(self, reason: str, detail: str = "", after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        detail: str = "",
+        after_s: float | None = None,
+        raw: str | None = None,
+        usage: Mapping[str, int] | None = None,
+    ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
         self.after_s = after_s
+        self.raw = raw
+        self.usage = usage
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -15,12 +15,25 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from wmsforge.errors import RecordError
+from wmsforge.reasons import EMPTY, MALFORMED_JSON, REFUSAL, SCHEMA_MISMATCH, TRUNCATED
 from wmsforge.steps.chat_model import Chat, ChatRequest
 
 M = TypeVar("M", bound=BaseModel)
 
 _MAX_STARTS = 50
 """Brackets at which JSON may begin. Each is read to the end of the text: a loop of '[' must not cost its square."""
+
+
+class UnparsableError(ValueError):
+    """An answer that does not hold the JSON that was asked for; says in one line what is wrong.
+
+    Args:
+        reason: `empty`, `malformed_json` or `schema_mismatch`.
+    """
+
+    def __init__(self, reason: str, fault: str) -> None:
+        super().__init__(fault)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -36,21 +49,21 @@ async def ask(chat: Chat, request: ChatRequest, model: type[M], *, max_rounds: i
     """Ask for JSON that `model` accepts, from `request.sample` on, at most `max_rounds` times.
 
     Raises:
-        RecordError: `malformed_json` if no answer could be parsed, `refused`, or what `chat` raises.
-            The last answer is its `raw`.
+        RecordError: If no answer could be parsed, why the last one could not: `truncated`, `empty`,
+            `malformed_json` or `schema_mismatch`; `refusal`; or what `chat` raises. The last answer is its `raw`.
     """
     for sample in range(request.sample, request.sample + max_rounds):
         response = await chat.complete(request.model_copy(update={"sample": sample}))
         if response.finish_reason == "refusal":
-            raise RecordError("refused", f"{chat.name} refused to answer", raw=response.text)
+            raise RecordError(REFUSAL, f"{chat.name} refused to answer", raw=response.text)
         try:
             return Structured(parse(response.text, model), sample)
-        except ValueError as error:
-            fault = str(error)
+        except UnparsableError as error:
+            reason, fault = error.reason, str(error)
             if response.finish_reason == "length":
-                fault = f"cut off at max_tokens ({request.max_tokens}); {fault}"
+                reason, fault = TRUNCATED, f"cut off at max_tokens ({request.max_tokens}); {fault}"
     raise RecordError(
-        "malformed_json",
+        reason,
         f"{max_rounds} answer{'s' if max_rounds > 1 else ''} of {chat.name} did not hold the JSON asked for "
         f"(the last: {fault})",
         raw=response.text,
@@ -61,7 +74,7 @@ def parse(text: str, model: type[M]) -> M:
     """Return what a model's answer holds, by strict validation of it or of its repaired JSON.
 
     Raises:
-        ValueError: If neither passes; says what is wrong in one line.
+        UnparsableError: If neither passes.
     """
     fault: ValidationError | None = None
     for candidate in _candidates(text):
@@ -71,7 +84,9 @@ def parse(text: str, model: type[M]) -> M:
             if fault is None or (_is_syntax(fault) and not _is_syntax(error)):
                 fault = error  # a wrong value says more than wrong JSON
     assert fault is not None  # the text itself is a candidate
-    raise ValueError(_in_one_line(fault) if text.strip() else "the answer is empty")
+    if not text.strip():
+        raise UnparsableError(EMPTY, "the answer is empty")
+    raise UnparsableError(MALFORMED_JSON if _is_syntax(fault) else SCHEMA_MISMATCH, _in_one_line(fault))
 
 
 def _candidates(text: str) -> Iterator[str]:

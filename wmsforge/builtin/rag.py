@@ -14,6 +14,7 @@ from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wordi
 from wmsforge.errors import RecordError, StepError
 from wmsforge.options import ChatModelRef, FilterRef, Ref, RetrieverRef
 from wmsforge.options import Options as BaseOptions
+from wmsforge.reasons import EMPTY, REFUSAL, TRUNCATED
 from wmsforge.records import Answer, Passage, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import Chat, ChatRequest, ChatResponse
@@ -86,7 +87,7 @@ class RetrievalAnswers(AnswerGenerator):
         """See `AnswerGenerator.answer`.
 
         Raises:
-            RecordError: `nothing_retrieved`, `no_evidence`, `truncated_answer`, `empty_answer` or `refused`.
+            RecordError: `nothing_retrieved`, `no_evidence`, `truncated`, `empty` or `refusal`.
         """
         found = tuple(await self._retriever.search(question.text, self.options.top_k))
         if not found:
@@ -151,14 +152,14 @@ class RetrievalAnswers(AnswerGenerator):
     ) -> Answer:
         if response.finish_reason == "length":
             raise RecordError(
-                "truncated_answer", f"the answer reached max_tokens ({self.options.max_tokens})", raw=response.text
+                TRUNCATED, f"the answer reached max_tokens ({self.options.max_tokens})", raw=response.text
             )
         if response.finish_reason == "refusal":
-            raise RecordError("refused", "the model refused to answer", raw=response.text)
+            raise RecordError(REFUSAL, "the model refused to answer", raw=response.text)
         numbers = [int(number) for group in _CITATION.findall(response.text) for number in group.split(",")]
         text = _CITATION.sub("", response.text).strip()
         if not text:
-            raise RecordError("empty_answer", "the model gave no text", raw=response.text)
+            raise RecordError(EMPTY, "the model gave no text", raw=response.text)
         cited = [shown[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(shown)]
         return Answer(
             id=content_id(question.id, text),

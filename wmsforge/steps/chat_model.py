@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from wmsforge.options import NotIdentity, Options
+from wmsforge.options import Options
+from wmsforge.prices import Price
 from wmsforge.steps.base import Component
+from wmsforge.steps.limits import LimitOptions, listed_price
 
 
 class Message(BaseModel):
@@ -39,7 +41,9 @@ class Usage(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     prompt_tokens: int = 0
-    completion_tokens: int = 0
+    cached_tokens: int = Field(default=0, description="Those of the prompt that the provider had cached.")
+    completion_tokens: int = Field(default=0, description="Of the answer, without thoughts.")
+    thought_tokens: int = Field(default=0, description="Of the model's thinking, paid like the answer's.")
 
 
 class ChatResponse(BaseModel):
@@ -54,14 +58,8 @@ class ChatResponse(BaseModel):
     created_at: str = Field(default="", description="ISO 8601 UTC; the ledger keeps it on reuse.")
 
 
-class ModelOptions(Options):
+class ModelOptions(LimitOptions):
     """Options that every chat model has."""
-
-    concurrency: Annotated[int, NotIdentity()] = Field(default=8, ge=1, description="Calls in flight at most.")
-    max_attempts: Annotated[int, NotIdentity()] = Field(
-        default=6, ge=1, description="Tries of one call before its record is rejected."
-    )
-    timeout_s: Annotated[float, NotIdentity()] = Field(default=120, gt=0, description="Seconds one try may take.")
 
 
 class ChatModel(Component):
@@ -70,14 +68,33 @@ class ChatModel(Component):
     Options: ClassVar[type[Options]] = ModelOptions
     instruct: bool = True
     """False for a base model, which must be shown examples as earlier turns."""
+    fixed_concurrency: bool = False
+    """True where `concurrency` is what the model itself decodes at once: the engine then fills it and looks for no
+    other level."""
+
+    def quota(self) -> str:
+        """Return what the provider counts limits by, such as a digest of key and model; never the key itself.
+
+        Models of the same value share one limiter. Called before `open`. By default a model shares
+        with no other.
+        """
+        return ""
+
+    def price(self) -> Price | None:
+        """Return what a million tokens cost, None if unknown. Called before `open`.
+
+        By default the option `price`, else the price table's entry of the option `model`.
+        """
+        return listed_price(self.options)
 
     @abstractmethod
     async def complete(self, request: ChatRequest) -> ChatResponse:
-        """Ask once.
+        """Ask once. Give every error what the server sent as its `raw`, and `usage` if it counted tokens.
 
         Raises:
             RetryableError: If trying again may help; with the server's wait hint when it gave one.
-            RecordError: If this request can never succeed (refused, too long).
+            RecordError: If this request can never succeed (refused, too long). An answer that reached
+                max_tokens with some text is no error: its `finish_reason` is "length".
             StepError: If no request can succeed (wrong key, unknown model).
             ParkedError: If a quota is used up and the same request may succeed another day.
         """

@@ -6,7 +6,9 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from wmsforge.prices import Price
 from wmsforge.steps.base import Component
+from wmsforge.steps.limits import listed_price
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +16,25 @@ if TYPE_CHECKING:
 
 
 class Embedder(Component):
-    """Turns texts into vectors whose dot product is their similarity."""
+    """Turns texts into vectors whose dot product is their similarity.
+
+    One that calls a provider takes `wmsforge.steps.limits.LimitOptions` as base of its options and raises what
+    `ChatModel.complete` raises: the engine then limits and retries its calls, one call for all texts it is given,
+    and counts them.
+    """
+
+    batch_texts: int = 64
+    """Texts that one call of such an embedder takes at most."""
+    tokens: int = 0
+    """Tokens embedded since `open`, kept by embedders whose provider tells."""
+
+    def quota(self) -> str:
+        """See `ChatModel.quota`."""
+        return ""
+
+    def price(self) -> Price | None:
+        """See `ChatModel.price`; only `input` counts."""
+        return listed_price(self.options)
 
     @property
     @abstractmethod
