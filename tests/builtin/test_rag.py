@@ -190,10 +190,10 @@ async def test_an_answer_from_one_passage_rests_on_it(answer: Run) -> None:
 @pytest.mark.parametrize(
     ("response", "reason", "raw"),
     [
-        (ChatResponse(text="끝나지 않", finish_reason="length"), "truncated_answer", "끝나지 않"),
-        (ChatResponse(text="못 합니다.", finish_reason="refusal"), "refused", "못 합니다."),
-        (ChatResponse(text=" \n"), "empty_answer", " \n"),
-        (ChatResponse(text="[1]"), "empty_answer", "[1]"),
+        (ChatResponse(text="끝나지 않", finish_reason="length"), "truncated", "끝나지 않"),
+        (ChatResponse(text="못 합니다.", finish_reason="refusal"), "refusal", "못 합니다."),
+        (ChatResponse(text=" \n"), "empty", " \n"),
+        (ChatResponse(text="[1]"), "empty", "[1]"),
     ],
 )
 async def test_an_answer_that_cannot_be_used_is_rejected_with_what_was_said(
@@ -257,7 +257,7 @@ async def test_apart_with_evidence_shows_the_best_passage_its_best_sentence_and_
         (["bad 1", "good 0.2", "bad 0.9"], "good 0.2", 3),
         (["bad 0.3", "bad 0.5", "bad 0.5"], "bad 0.5", 3),
         (["odd 1", "good 0.5", "odd 1"], "good 0.5", 3),
-        ([RecordError("refused"), "good 0.9"], "good 0.9", 2),
+        ([RecordError("refusal"), "good 0.9"], "good 0.9", 2),
     ],
 )
 async def test_the_best_answer_by_score_stays_and_a_good_one_ends_the_samples(
@@ -270,8 +270,8 @@ async def test_the_best_answer_by_score_stays_and_a_good_one_ends_the_samples(
 
 
 async def test_when_no_sample_can_be_used_the_first_reason_stands(answer: Run) -> None:
-    with pytest.raises(RecordError, match="empty_answer"):
-        await answer(Chat("", RecordError("refused")), samples=2, choose_by="judge")
+    with pytest.raises(RecordError, match="empty"):
+        await answer(Chat("", RecordError("refusal")), samples=2, choose_by="judge")
 
 
 @pytest.mark.parametrize("error", [ParkedError("quota"), StepError("wrong key")])
