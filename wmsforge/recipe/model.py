@@ -64,6 +64,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What a recipe may spend over all its runs; None is no limit."""
+
+    usd: float | None = None
+    requests: int | None = None
+    tokens: int | None = None
+    """Of prompts, answers and thoughts."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole recipe. `steps` is in an order in which every step comes after what it needs."""
 
@@ -75,6 +85,7 @@ class Recipe:
     steps: Mapping[str, Step]
     max_rejected_share: float = 0.5
     """Share of its items that a generating step may reject before the run stops, 0..1."""
+    budget: Budget | None = None
     written: Mapping[str, Any] = field(default_factory=dict)
     """The whole recipe as written with `--set` applied, `${NAME}` not replaced: safe to store."""
 
@@ -94,3 +105,13 @@ def models_of(use: ComponentUse) -> Iterator[str]:
             yield target.model
         elif target.inline:
             yield from models_of(target.inline)
+
+
+def calls_at_once(use: ComponentUse, models: Mapping[str, ComponentUse]) -> int:
+    """Return how many calls the models that a component refers to, itself or inline, take at once; 0 without any."""
+    most = 0
+    for _, target in use.targets:
+        used = models[target.model] if target.model else target.inline
+        if used is not None:
+            most = max(most, getattr(used.options, "concurrency", 0), calls_at_once(used, models))
+    return most

@@ -1,62 +1,67 @@
-"""Calling a chat model: the ledger first, then a slot, then tries until the provider answers."""
+"""Calling a chat model: the ledger first, then its provider."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError
+from wmsforge.errors import RecordError
 from wmsforge.run.events import Events, now
 from wmsforge.run.observers import watchers
-from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse
-from wmsforge.store.ledger import Ledger, call_key
-from wmsforge.store.manifest import CallCounts
+from wmsforge.run.provider import NOTHING, Call, Provider, Tries
+from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Usage
+from wmsforge.store.ledger import Caller, Ledger, call_key
 
-BACKOFF_FIRST_S = 1.0
-BACKOFF_MOST_S = 60.0
-SAY_AFTER_S = 10.0
-"""Pauses longer than this are told to the user."""
-PARK_AFTER_S = 900.0
-"""A server that asks for a longer pause than this ends the run until then."""
+ASKED: ContextVar[list[bytes] | None] = ContextVar("ASKED", default=None)
+"""Keys of the calls asked for one item, when someone collects them."""
+
+TEMPLATE_TOKENS = 100
+"""What a provider's chat template may add to a prompt."""
+LEARNT_FROM = 10
+"""Calls after which the tokens of a prompt are estimated by those of the calls before."""
 
 
 @dataclass
 class OpenModel:
     """A chat model that all steps of a run share."""
 
-    id: str
     model: ChatModel
     identity: dict[str, Any]
-    name: str
-    slots: asyncio.Semaphore
+    provider: Provider
     under_way: dict[bytes, asyncio.Future[ChatResponse]] = field(default_factory=dict)
     """Calls in flight by key: the same call asked twice at once is made once."""
+    tokens_per_byte: float = 1.0
+    """Most tokens seen for a byte of a request; at first the most there can be."""
+    measured: int = 0
 
 
 class LedgeredChat:
     """A `wmsforge.steps.chat_model.Chat` of one step."""
 
-    def __init__(self, step: str, shared: OpenModel, ledger: Ledger, events: Events, run: str, hook: Any) -> None:
-        self.name = shared.name
+    def __init__(self, caller: Caller, shared: OpenModel, ledger: Ledger, events: Events, hook: Any) -> None:
+        self.name = shared.provider.name
         self.instruct = shared.model.instruct
-        self.counts = CallCounts()
-        self._step = step
+        self._caller = caller
         self._shared = shared
         self._ledger = ledger
-        self._events = events
-        self._run = run
+        self._tries = Tries(shared.provider, caller, ledger, events)
+        self.counts = self._tries.counts
         self._watchers = watchers(hook, "call_finished", events)
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """See `Chat.complete`."""
         written = request.model_dump_json()
         key = call_key(self._shared.identity, written)
+        if (asked := ASKED.get()) is not None:
+            asked.append(key)
         stored = self._ledger.get(key)
         if stored is not None:
             self.counts.reused += 1
+            if isinstance(stored, RecordError):
+                raise stored
             self._tell(0.0, stored, reused=True)
             return stored
         while (twin := self._shared.under_way.get(key)) is not None:
@@ -82,60 +87,42 @@ class LedgeredChat:
             del self._shared.under_way[key]
 
     async def _ask(self, key: bytes, request: ChatRequest, written: str) -> ChatResponse:
-        """Try until there is a response; it is in the ledger before this returns."""
-        options = self._shared.model.options
-        for attempt in range(1, options.max_attempts + 1):
-            try:
-                async with self._shared.slots:
-                    start = time.perf_counter()
-                    response = await self._try(request, options.timeout_s)
-                    # Stored while the slot is held: what a crash can cost is what the slots hold.
-                    self._ledger.put(
-                        key,
-                        step=self._step,
-                        model=self._shared.name,
-                        request=written,
-                        response=response,
-                        run=self._run,
-                    )
-            except RetryableError as error:
-                if attempt == options.max_attempts:
-                    detail = f"{attempt} attempts failed, the last with: {error.detail or error.reason}"
-                    raise RecordError(error.reason, detail) from error
-                self.counts.retries += 1
-                pause_s = _pause(attempt, error.after_s)
-                self._check_patience(error, pause_s)
-                await asyncio.sleep(pause_s)
-                continue
-            self.counts.calls += 1
-            self.counts.prompt_tokens += response.usage.prompt_tokens
-            self.counts.completion_tokens += response.usage.completion_tokens
-            self._tell(time.perf_counter() - start, response, reused=False)
-            return response
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        start = 0.0
 
-    def _check_patience(self, error: RetryableError, pause_s: float) -> None:
-        """Say why the run is slow when a pause is long; stop where waiting is for another day."""
-        if pause_s > PARK_AFTER_S:
-            raise ParkedError(
-                f"Model {self.name!r} asks to wait {pause_s / 60:,.0f} minutes ({error.reason}).\n"
-                f"Everything so far is stored. Run the same command again after that; stored calls are not made again."
-            )
-        if pause_s > SAY_AFTER_S:
-            self._events.warn(self._step, f"model {self.name!r} asks to wait {pause_s:.0f} s ({error.reason})")
+        async def ask() -> ChatResponse:
+            nonlocal start
+            start = time.perf_counter()
+            response = await self._shared.model.complete(request)
+            return response if response.created_at else response.model_copy(update={"created_at": now()})
 
-    async def _try(self, request: ChatRequest, timeout_s: float) -> ChatResponse:
-        try:
-            async with asyncio.timeout(timeout_s):
-                response = await self._shared.model.complete(request)
-        except TimeoutError as error:
-            raise RetryableError("timeout", f"no answer within {timeout_s:g} s") from error
-        return response if response.created_at else response.model_copy(update={"created_at": now()})
+        def store(outcome: ChatResponse | RecordError, cost_usd: float | None, row: int | None) -> None:
+            self._ledger.put(key, self._caller, written, outcome, cost_usd=cost_usd, at=now(), attempt=row)
+
+        counts_ahead = self._shared.provider.counts_ahead
+        most = self._most(request, written) if counts_ahead else NOTHING
+        response = await self._tries.make(Call(key, most), ask, _usage, store)
+        if counts_ahead:
+            self._learn(written, response.usage)
+        self._tell(time.perf_counter() - start, response, reused=False)
+        return response
+
+    def _most(self, request: ChatRequest, written: str) -> Usage:
+        """Return what a call may use at most. A token is a byte of text at least; max_tokens holds thoughts too."""
+        size = len(written.encode())
+        if self._shared.provider.purse is None and self._shared.measured >= LEARNT_FROM:
+            size = round(size * self._shared.tokens_per_byte)
+        return Usage(prompt_tokens=size + TEMPLATE_TOKENS, completion_tokens=request.max_tokens)
+
+    def _learn(self, written: str, usage: Usage) -> None:
+        seen = usage.prompt_tokens / len(written.encode())
+        first = self._shared.measured == 0
+        self._shared.tokens_per_byte = seen if first else max(self._shared.tokens_per_byte, seen)
+        self._shared.measured += 1
 
     def _tell(self, seconds: float, response: ChatResponse, *, reused: bool) -> None:
         if self._watchers is not None:
             self._watchers(
-                step=self._step,
+                step=self._caller.step,
                 model=self.name,
                 seconds=seconds,
                 usage=response.usage.model_dump(),
@@ -143,7 +130,5 @@ class LedgeredChat:
             )
 
 
-def _pause(attempt: int, hint_s: float | None) -> float:
-    """Return seconds to wait: the server's hint at least, else full jitter over a doubling range."""
-    jittered = random.uniform(0, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (attempt - 1)))
-    return jittered if hint_s is None else hint_s + jittered * 0.1
+def _usage(response: ChatResponse) -> Usage:
+    return response.usage

@@ -13,20 +13,29 @@ from wmsforge.plugins import PluginHost
 from wmsforge.recipe.fingerprint import component_identity, fingerprint
 from wmsforge.recipe.model import ComponentUse, Recipe, Target
 from wmsforge.run.chat import LedgeredChat, OpenModel
+from wmsforge.run.embedding import LimitedEmbedder
 from wmsforge.run.events import Events
+from wmsforge.run.providers import Providers
 from wmsforge.steps.base import Component
 from wmsforge.steps.chat_model import ChatModel
 from wmsforge.steps.embedder import Embedder
 from wmsforge.steps.filter import Filter
+from wmsforge.steps.limits import LimitOptions
 from wmsforge.steps.retriever import Retriever
-from wmsforge.store.ledger import Ledger
-from wmsforge.store.manifest import CallCounts
+from wmsforge.store.ledger import Caller, Ledger
+from wmsforge.store.manifest import CallCounts, Paid
 
 
 class Resources:
-    """The open models, embedders and retrievers of one run."""
+    """The open models, embedders and retrievers of one run.
 
-    def __init__(self, recipe: Recipe, host: PluginHost, ledger: Ledger, events: Events, run: str) -> None:
+    Args:
+        folder: Where models keep what they need between runs, one folder for each.
+    """
+
+    def __init__(
+        self, recipe: Recipe, host: PluginHost, ledger: Ledger, events: Events, run: str, folder: Path
+    ) -> None:
         self.recipe = recipe
         self.events = events
         self.retrievers: dict[str, Retriever] = {}
@@ -34,9 +43,12 @@ class Resources:
         self._host = host
         self._ledger = ledger
         self._run = run
+        self._folder = folder
+        self._providers = Providers(recipe, ledger, events)
         self._models: dict[str, OpenModel] = {}
         self._embedders: dict[str, Embedder] = {}
         self._chats: dict[tuple[str, str], LedgeredChat] = {}
+        self._limited: dict[tuple[str, str], LimitedEmbedder] = {}
         self._opened: list[Component] = []
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         """One for each model and embedder, since opening one may open others."""
@@ -48,35 +60,50 @@ class Resources:
         self._opened.append(component)
         return component
 
-    async def chat(self, step: str, use: ComponentUse, id: str, folder: Path) -> LedgeredChat:
+    async def chat(self, step: str, use: ComponentUse, id: str) -> LedgeredChat:
         """Return a step's handle of a model, opening the model when it is the first."""
         async with self._locks["chat_model", id]:
             shared = self._models.get(id)
             if shared is None:
-                model: ChatModel = await self.open(use, id, folder)
+                model: ChatModel = await self.open(use, id, self._folder / id)
                 identity = component_identity(use, model)
                 # A model may turn both into its prompt or its sampling; a stored answer to others is not its answer.
                 identity |= {"seed": self.recipe.seed, "language": self.recipe.language}
-                inner = getattr(use.options, "model", "")
-                name = f"{id} ({inner})" if isinstance(inner, str) and inner else id
-                slots = asyncio.Semaphore(use.options.concurrency)  # type: ignore[attr-defined]
-                shared = self._models[id] = OpenModel(id, model, identity, name, slots)
+                provider = self._providers.provider(id, model, fixed=model.fixed_concurrency)
+                shared = self._models[id] = OpenModel(model, identity, provider)
         key = (step, id)
         if key not in self._chats:
-            self._chats[key] = LedgeredChat(step, shared, self._ledger, self.events, self._run, self._host.hook)
+            caller = self._caller(step, shared.provider.name, shared.provider.quota)
+            self._chats[key] = LedgeredChat(caller, shared, self._ledger, self.events, self._host.hook)
         return self._chats[key]
 
-    async def embedder(self, step: str, use: ComponentUse, folder: Path) -> Embedder:
+    async def embedder(self, step: str, use: ComponentUse, id: str, folder: Path) -> Embedder:
         """Return the embedder, shared by all uses with the same options."""
         key = fingerprint(component_identity(use, use.component(use.options, StepContext(self, use, step, folder))))
         async with self._locks["embedder", key]:
             if key not in self._embedders:
                 self._embedders[key] = await self.open(use, step, folder)
-        return self._embedders[key]
+        embedder = self._embedders[key]
+        if not isinstance(embedder.options, LimitOptions):
+            return embedder
+        if (step, key) not in self._limited:
+            provider = self._providers.provider(id, embedder, fixed=False)
+            caller = self._caller(step, provider.name, provider.quota)
+            self._limited[step, key] = LimitedEmbedder(embedder, provider, caller, self._ledger, self.events)
+        return self._limited[step, key]
 
     def calls(self, step: str) -> dict[str, CallCounts]:
         """Return what a step has called so far, by model."""
-        return {chat.name: chat.counts for (owner, _), chat in self._chats.items() if owner == step}
+        handles: list[tuple[tuple[str, str], LedgeredChat | LimitedEmbedder]]
+        handles = [*self._chats.items(), *self._limited.items()]
+        return {handle.name: handle.counts for (owner, _), handle in handles if owner == step}
+
+    def paid(self, step: str) -> dict[str, Paid]:
+        """Return what a step has paid over all runs, by model."""
+        return {model: paid for (_, model), paid in self._ledger.paid(self.recipe.name, step).items()}
+
+    def _caller(self, step: str, model: str, quota: str) -> Caller:
+        return Caller(self.recipe.name, step, model, quota, self._run)
 
     async def close(self) -> None:
         """Close everything, the last opened first; one that fails to close does not keep the others open."""
@@ -101,12 +128,13 @@ class StepContext:
 
     async def chat(self, ref: Ref) -> LedgeredChat:
         target, use = self._resolve(ref)
-        folder = self._inline_folder(ref, use)
-        return await self._resources.chat(self.step, use, target.model or f"{self.step}.{folder.name}", folder)
+        id = target.model or f"{self.step}.{self._inline_folder(ref, use).name}"
+        return await self._resources.chat(self.step, use, id)
 
     async def embedder(self, ref: Ref) -> Embedder:
-        _, use = self._resolve(ref)
-        return await self._resources.embedder(self.step, use, self.folder / use.offer.name)
+        target, use = self._resolve(ref)
+        id = target.model or f"{self.step}.{use.offer.name}"
+        return await self._resources.embedder(self.step, use, id, self.folder / use.offer.name)
 
     async def retriever(self, ref: Ref) -> Retriever:
         target = self._use.target(ref)

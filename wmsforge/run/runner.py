@@ -57,7 +57,9 @@ class Runner:
             describe_run(folder, self.plan, self.host)
             events = Events(folder / "events.jsonl", self.listener)
             ledger = Ledger(self.workspace.ledger)
-            resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id)
+            ledger.close_open()
+            models = self.workspace.models_folder(name)
+            resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id, models)
             try:
                 events.emit("run_started", recipe=self.plan.recipe.path, run=self.run_id, limit=self.plan.limit)
                 await self._run_steps(resources, events)
@@ -114,7 +116,7 @@ class Runner:
             await self._work(step)
         step.ready.set()
         assert step.manifest is not None  # _work finished the step
-        facts = step.manifest.model_dump(mode="json", include={"counts", "calls", "seconds", "artifact"})
+        facts = step.manifest.model_dump(mode="json", include={"counts", "calls", "paid", "seconds", "artifact"})
         events.emit("step_finished", step=step.id, **facts)
         if tell := watchers(self.host.hook, "step_finished", events):
             tell(step=step.id, manifest=step.manifest.model_dump(mode="json", by_alias=True))

@@ -107,6 +107,7 @@ class StepRun:
             digest=self.store.digest() if self.store else digest,
             counts=self.counts,
             calls=self.resources.calls(self.id),
+            paid=self.resources.paid(self.id),
             artifact=artifact,
             also={path: file_digest(Path(path)) for path in artifact.also} if artifact else {},
             bytes=self.store.bytes if self.store else 0,
@@ -170,11 +171,14 @@ class StepRun:
         self.counts.dropped += 1
         self._reject(Rejection(id=record.id, reason=reason, detail=detail, record=record.model_dump(mode="json")))
 
-    def fail(self, item: str, error: RecordError, record: Record | None = None) -> None:
-        """Put an item that gave no record among the rejected."""
+    def fail(self, item: str, error: RecordError, record: Record | None = None, asked: Sequence[bytes] = ()) -> None:
+        """Put an item that gave no record among the rejected; `asked` are the keys of the calls made for it."""
         self.counts.failed += 1
         written = record.model_dump(mode="json") if record else None
-        self._reject(Rejection(id=item, reason=error.reason, detail=error.detail, record=written, raw=error.raw))
+        calls = [key.hex() for key in dict.fromkeys(asked)]
+        self._reject(
+            Rejection(id=item, reason=error.reason, detail=error.detail, record=written, raw=error.raw, calls=calls)
+        )
         self.check_losses()
 
     def _reject(self, rejection: Rejection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from wmsforge.prices import Price
@@ -13,6 +14,10 @@ from wmsforge.steps.limits import listed_price
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+USED_TOKENS: ContextVar[list[int] | None] = ContextVar("USED_TOKENS", default=None)
+"""Token counts of the call under way, when someone collects them."""
 
 
 class Embedder(Component):
@@ -25,8 +30,11 @@ class Embedder(Component):
 
     batch_texts: int = 64
     """Texts that one call of such an embedder takes at most."""
-    tokens: int = 0
-    """Tokens embedded since `open`, kept by embedders whose provider tells."""
+
+    def count_tokens(self, tokens: int) -> None:
+        """Add to what the call under way used; called by embedders whose provider tells."""
+        if (used := USED_TOKENS.get()) is not None:
+            used.append(tokens)
 
     def quota(self) -> str:
         """See `ChatModel.quota`."""

@@ -10,29 +10,25 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from wmsforge.errors import StepError
-from wmsforge.steps.chat_model import ChatResponse
+from wmsforge.errors import RecordError, StepError
+from wmsforge.steps.chat_model import ChatResponse, Usage
+from wmsforge.store import ledger_schema
+from wmsforge.store.manifest import Paid
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS calls (
-  number INTEGER PRIMARY KEY,
-  key BLOB NOT NULL UNIQUE,
-  step TEXT NOT NULL,
-  model TEXT NOT NULL,
-  request TEXT NOT NULL,
-  response TEXT NOT NULL,
-  prompt_tokens INTEGER NOT NULL,
-  completion_tokens INTEGER NOT NULL,
-  created_at TEXT NOT NULL,
-  run TEXT NOT NULL
-)
-"""
+OPEN, INTERRUPTED, SUPERSEDED, EMBEDDING = "open", "interrupted", "superseded", "embedding"
+"""Reasons of attempts that are no failures."""
+CHECKPOINT_PUTS = 2_000
+"""Calls after which the write-ahead log is folded into the file, by a thread of its own: the fsync it
+needs takes tens of milliseconds on a busy disk, in which no call could end."""
 
 
 def call_key(model: Mapping[str, Any], request: str) -> bytes:
@@ -41,9 +37,28 @@ def call_key(model: Mapping[str, Any], request: str) -> bytes:
     return hashlib.blake2b(f"{identity}\n{request}".encode(), digest_size=16).digest()
 
 
-CHECKPOINT_PUTS = 2_000
-"""Calls after which the write-ahead log is folded into the file, by a thread of its own: the fsync it
-needs takes tens of milliseconds on a busy disk, in which no call could end."""
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a call: all of it stands in the call's row."""
+
+    recipe: str
+    step: str
+    model: str
+    quota: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A request that is no stored call."""
+
+    reason: str
+    detail: str = ""
+    raw: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float | None = None
+    at_most: bool = False
+    """Whether no one knows what it used, and usage and cost are what it may have used."""
 
 
 class Ledger:
@@ -59,57 +74,194 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute("PRAGMA wal_autocheckpoint=0")
-            self._db.execute(_SCHEMA)
+            ledger_schema.create(self._db)
         except sqlite3.DatabaseError as error:
             raise StepError(
                 f"The ledger {path} cannot be opened: {error}.\n"
                 f"Put it back from a copy; without it every stored call would be made and paid again."
             ) from error
 
-    def get(self, key: bytes) -> ChatResponse | None:
-        """Return the stored response of a call."""
-        try:
-            row = self._db.execute("SELECT response FROM calls WHERE key = ?", (key,)).fetchone()
-            return ChatResponse.model_validate_json(row[0]) if row else None
-        except (sqlite3.Error, ValueError) as error:
-            raise StepError(
-                f"The ledger {self._path} is damaged: {error}.\n"
-                f"Put it back from a copy; without it every stored call would be made and paid again."
-            ) from error
+    # -- calls that were answered
 
-    def put(self, key: bytes, *, step: str, model: str, request: str, response: ChatResponse, run: str) -> None:
-        """Store a call, durably. A key that is there already stays as it is."""
+    def get(self, key: bytes) -> ChatResponse | RecordError | None:
+        """Return what a call gave: a response, or why what was paid for cannot be used; None if it was not made."""
+        with self._reading():
+            row = self._db.execute("SELECT response, reason FROM calls WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            if row[1]:
+                failure = json.loads(row[0])
+                return RecordError(row[1], failure["detail"], failure["raw"], failure["usage"])
+            return ChatResponse.model_validate_json(row[0])
+
+    def put(
+        self,
+        key: bytes,
+        caller: Caller,
+        request: str,
+        outcome: ChatResponse | RecordError,
+        *,
+        cost_usd: float | None = None,
+        at: str = "",
+        attempt: int | None = None,
+    ) -> None:
+        """Store what a call gave, durably. A key that is there already stays as it is.
+
+        Args:
+            cost_usd: None if the price is unknown.
+            at: When a failure came, ISO 8601 UTC; a response knows it.
+            attempt: The row of `begin` that this ends.
+        """
+        if isinstance(outcome, RecordError):
+            usage = Usage.model_validate(outcome.usage or {})
+            failure = {"detail": outcome.detail, "raw": outcome.raw, "usage": usage.model_dump()}
+            response, reason = json.dumps(failure, ensure_ascii=False), outcome.reason
+        else:
+            usage, response, reason, at = outcome.usage, outcome.model_dump_json(), "", outcome.created_at
         values = (
             key,
-            step,
-            model,
+            caller.step,
+            caller.model,
             request,
-            response.model_dump_json(),
-            response.usage.prompt_tokens,
-            response.usage.completion_tokens,
-            response.created_at,
-            run,
+            response,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            at,
+            caller.run,
+            caller.recipe,
+            caller.quota,
+            usage.cached_tokens,
+            usage.thought_tokens,
+            cost_usd,
+            reason,
         )
-        try:
+        with self._writing(together=attempt is not None):
             self._db.execute(
                 "INSERT OR IGNORE INTO calls (key, step, model, request, response, prompt_tokens, completion_tokens,"
-                " created_at, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " created_at, run, recipe, quota, cached_tokens, thought_tokens, cost_usd, reason)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
-        except sqlite3.Error as error:
-            raise StepError(
-                f"The ledger {self._path} cannot be written: {error}.\n"
-                f"Free disk space or make it writable, then run the same command again; stored calls are kept."
-            ) from error
-
+            if attempt is not None:
+                self._db.execute("DELETE FROM attempts WHERE number = ?", (attempt,))
         self._puts += 1
         if self._puts % CHECKPOINT_PUTS == 0:
             self._checkpoints.submit(self._checkpoint)
 
-    def _checkpoint(self) -> None:
-        # A passive checkpoint waits for no one and stops no one; what it leaves, the next one takes.
-        with closing(sqlite3.connect(self._path, isolation_level=None)) as database:
-            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def forget(self, keys: Iterable[bytes]) -> int:
+        """Let these calls be made again; what they cost stays counted. Return how many there were."""
+        forgotten = 0
+        with self._writing(together=True):
+            for key in keys:
+                self._db.execute(
+                    "INSERT INTO attempts (key, recipe, step, model, quota, run, reason, detail, raw, prompt_tokens,"
+                    " cached_tokens, completion_tokens, thought_tokens, cost_usd, created_at)"
+                    " SELECT key, recipe, step, model, quota, run, ?, reason, response, prompt_tokens, cached_tokens,"
+                    " completion_tokens, thought_tokens, cost_usd, created_at FROM calls WHERE key = ?",
+                    (SUPERSEDED, key),
+                )
+                forgotten += self._db.execute("DELETE FROM calls WHERE key = ?", (key,)).rowcount
+        return forgotten
+
+    # -- requests that are no stored call
+
+    def begin(self, key: bytes, caller: Caller, most: Usage, cost_usd: float | None, at: str) -> int:
+        """Count a request before it is made, with what it may use at most. Return the row for `put` or `add`."""
+        with self._writing():
+            return self._insert(key, caller, Attempt(OPEN, usage=most, cost_usd=cost_usd, at_most=True), at)
+
+    def add(self, key: bytes, caller: Caller, attempt: Attempt, at: str, begun: int | None = None) -> None:
+        """Store a request; `begun` is the row of `begin` that this ends."""
+        with self._writing(together=begun is not None):
+            if begun is not None:
+                self._db.execute("DELETE FROM attempts WHERE number = ?", (begun,))
+            self._insert(key, caller, attempt, at)
+
+    def close_open(self) -> int:
+        """Count the requests of killed processes as made; call it while no other process works here."""
+        with self._writing():
+            return self._db.execute("UPDATE attempts SET reason = ? WHERE reason = ?", (INTERRUPTED, OPEN)).rowcount
+
+    def _insert(self, key: bytes, caller: Caller, attempt: Attempt, at: str) -> int:
+        usage = attempt.usage
+        cursor = self._db.execute(
+            "INSERT INTO attempts (key, recipe, step, model, quota, run, reason, detail, raw, prompt_tokens,"
+            " cached_tokens, completion_tokens, thought_tokens, cost_usd, at_most, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                key,
+                caller.recipe,
+                caller.step,
+                caller.model,
+                caller.quota,
+                caller.run,
+                attempt.reason,
+                attempt.detail,
+                attempt.raw,
+                usage.prompt_tokens,
+                usage.cached_tokens,
+                usage.completion_tokens,
+                usage.thought_tokens,
+                attempt.cost_usd,
+                attempt.at_most,
+                at,
+            ),
+        )
+        assert cursor.lastrowid is not None  # an INSERT has one
+        return cursor.lastrowid
+
+    # -- counts
+
+    def paid(self, recipe: str, step: str | None = None) -> dict[tuple[str, str], Paid]:
+        """Return what a recipe has paid over all its runs, by step and model."""
+        where, values = ("recipe = ?", (recipe,)) if step is None else ("recipe = ? AND step = ?", (recipe, step))
+        sums = "sum(prompt_tokens), sum(cached_tokens), sum(completion_tokens), sum(thought_tokens), sum(cost_usd)"
+        columns = f"step, model, {{}}, count(*), {sums}, sum(cost_usd IS NULL)"
+        query = f"SELECT {columns} FROM {{}} WHERE {where} GROUP BY 1, 2, 3"
+        kinds = f"CASE WHEN at_most THEN 2 WHEN reason = '{EMBEDDING}' THEN 0 ELSE 1 END"
+        with self._reading():
+            rows = self._db.execute(query.format("0", "calls"), values).fetchall()
+            rows += self._db.execute(query.format(kinds, "attempts"), values).fetchall()
+        found: dict[tuple[str, str], Paid] = defaultdict(Paid)
+        for step_, model, kind, count, prompt, cached, completion, thoughts, cost, unpriced in rows:
+            if kind == 2:
+                tokens = prompt + completion + thoughts
+                one = Paid(attempts=count, uncertain_usd=cost or 0.0, uncertain_tokens=tokens)
+            else:
+                one = Paid(
+                    calls=count if kind == 0 else 0,
+                    attempts=count if kind == 1 else 0,
+                    prompt_tokens=prompt,
+                    cached_tokens=cached,
+                    completion_tokens=completion,
+                    thought_tokens=thoughts,
+                    cost_usd=cost or 0.0,
+                    unpriced=unpriced,
+                )
+            found[step_, model] += one
+        return dict(found)
+
+    def recent(self, quota: str, seconds: float) -> list[tuple[float, float]]:
+        """Return (seconds ago, tokens) of the requests of a quota that ended in the last seconds."""
+        now = datetime.now(UTC)
+        tokens = "prompt_tokens + completion_tokens + thought_tokens"
+        rows = self._since(quota, now - timedelta(seconds=seconds), f"created_at, {tokens}")
+        return [((now - datetime.fromisoformat(at)).total_seconds(), tokens) for at, tokens in rows]
+
+    def requests_since(self, quota: str, moment: datetime) -> int:
+        """Return how many requests of a quota were made since a moment with a zone."""
+        return sum(count for (count,) in self._since(quota, moment, "count(*)"))
+
+    def _since(self, quota: str, moment: datetime, columns: str) -> list[Any]:
+        at = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        with self._reading():
+            return [
+                row
+                for table in ("calls", "attempts")
+                for row in self._db.execute(
+                    f"SELECT {columns} FROM {table} WHERE quota = ? AND created_at >= ?", (quota, at)
+                )
+            ]
 
     def count(self) -> int:
         """Return how many calls are stored."""
@@ -119,3 +271,35 @@ class Ledger:
         """Fold the log into the file and close it."""
         self._checkpoints.shutdown(wait=True)
         self._db.close()
+
+    def _checkpoint(self) -> None:
+        # A passive checkpoint waits for no one and stops no one; what it leaves, the next one takes.
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as database:
+            database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+            raise StepError(
+                f"The ledger {self._path} is damaged: {error}.\n"
+                f"Put it back from a copy; without it every stored call would be made and paid again."
+            ) from error
+
+    @contextmanager
+    def _writing(self, *, together: bool = False) -> Iterator[None]:
+        """Turn what SQLite says into our error; `together` writes all or nothing."""
+        try:
+            if together:
+                self._db.execute("BEGIN")
+            yield
+            if together:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise StepError(
+                f"The ledger {self._path} cannot be written: {error}.\n"
+                f"Free disk space or make it writable, then run the same command again; stored calls are kept."
+            ) from error

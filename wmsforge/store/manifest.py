@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,49 @@ class Counts(BaseModel):
 
 
 class CallCounts(BaseModel):
-    """Model calls of a step, by model."""
+    """Model calls that a step made in one run, by model."""
 
     calls: int = Field(default=0, description="Calls made in this run.")
     reused: int = Field(default=0, description="Calls the ledger answered.")
     retries: int = 0
-    prompt_tokens: int = Field(default=0, description="Of the calls made.")
+    failures: dict[str, int] = Field(default_factory=dict, description="Reason -> tries that ended with it.")
+    prompt_tokens: int = Field(default=0, description="Of the calls made; failed tries that were paid count too.")
+    cached_tokens: int = 0
     completion_tokens: int = 0
+    thought_tokens: int = 0
+    cost_usd: float | None = Field(default=None, description="Null if the price is unknown.")
+
+    def pay(self, usage: Mapping[str, int], cost_usd: float | None) -> None:
+        """Add what a call or a try used."""
+        self.prompt_tokens += usage.get("prompt_tokens", 0)
+        self.cached_tokens += usage.get("cached_tokens", 0)
+        self.completion_tokens += usage.get("completion_tokens", 0)
+        self.thought_tokens += usage.get("thought_tokens", 0)
+        if cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + cost_usd
+
+
+class Paid(BaseModel):
+    """What was paid for over all runs, out of the ledger: each request once, however often it was reused."""
+
+    calls: int = Field(default=0, description="Requests that were answered.")
+    attempts: int = Field(default=0, description="Requests that failed, or whose end no one saw.")
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    thought_tokens: int = 0
+    cost_usd: float = Field(default=0.0, description="Of the requests with a known price.")
+    unpriced: int = Field(default=0, description="Requests whose price is unknown.")
+    uncertain_usd: float = Field(default=0.0, description="What requests whose end no one saw may have cost at most.")
+    uncertain_tokens: int = 0
+
+    def __add__(self, other: Paid) -> Paid:
+        mine, theirs = self.model_dump(), other.model_dump()
+        return Paid(**{name: mine[name] + theirs[name] for name in mine})
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens + self.thought_tokens
 
 
 class Manifest(BaseModel):
@@ -80,7 +117,8 @@ class Manifest(BaseModel):
     )
     digest: str = Field(description="SHA-256 of the records' bytes, or of the artifact.")
     counts: Counts = Counts()
-    calls: dict[str, CallCounts] = Field(default_factory=dict)
+    calls: dict[str, CallCounts] = Field(default_factory=dict, description="Calls of this run, by model.")
+    paid: dict[str, Paid] = Field(default_factory=dict, description="Paid over all runs, by model.")
     artifact: Artifact | None = None
     also: dict[str, str] = Field(default_factory=dict, description="Further file of the artifact -> its SHA-256.")
     bytes_: int = Field(default=0, alias="bytes", description="Size of all parts of a record step.")

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from wmsforge.errors import StepError
 from wmsforge.files import sync_folder
@@ -43,6 +43,7 @@ class Rejection(BaseModel):
     detail: str = ""
     record: Any = None
     raw: str | None = None
+    calls: list[str] = Field(default_factory=list, description="Keys of the calls made for it, as the ledger has them.")
 
 
 class RecordStore(Generic[R]):

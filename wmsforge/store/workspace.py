@@ -6,6 +6,7 @@
   <recipe>/
     steps/<step>/           part-00000.jsonl rejected.jsonl manifest.json, or an artifact's files
     preview/<step>/         the same for `run --limit N`
+    models/<model>/         what a model keeps between runs, such as the names of batch jobs
     runs/<run id>/          recipe.yaml run.json events.jsonl
 """
 
@@ -32,6 +33,10 @@ class Workspace:
     def step_folder(self, recipe: str, step: str, preview: bool = False) -> Path:
         """Return the folder of a step's store; a preview's is apart from the full run's."""
         return self.root / recipe / ("preview" if preview else "steps") / step
+
+    def models_folder(self, recipe: str) -> Path:
+        """Return where the models of a recipe keep what they need between runs."""
+        return self.root / recipe / "models"
 
     def run_folder(self, recipe: str, run: str) -> Path:
         return self.root / recipe / "runs" / run
