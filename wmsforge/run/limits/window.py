@@ -44,8 +44,8 @@ class Window:
 
     async def enter(self, amount: float) -> list[float]:
         """Wait until `amount` fits and use it; the entry is for `settle`. One caller at a time."""
-        while pause_s := self.wait_s(amount):
-            await asyncio.sleep(pause_s)  # noqa: ASYNC110 - what passes here is time, no event says so
+        while pause_s := self.wait_s(amount):  # noqa: ASYNC110 - what passes here is time, no event tells
+            await asyncio.sleep(pause_s)
         return self.take(amount)
 
     def take(self, amount: float) -> list[float]:
