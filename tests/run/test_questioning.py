@@ -11,7 +11,7 @@ import pytest
 
 from wmsforge.errors import RecordError, StepError
 from wmsforge.records import Question
-from wmsforge.run.questioning import GROUP, run_questions
+from wmsforge.run.questioning import BLOCK, QUESTIONS_AHEAD, WITHOUT_MODEL, run_questions
 from wmsforge.store.manifest import Counts
 
 
@@ -45,7 +45,8 @@ class Run:
     """As much of a StepRun as a question generator's needs."""
 
     def __init__(self, generator: Generator) -> None:
-        self.step = SimpleNamespace(uses=[None])
+        self.step = SimpleNamespace(uses=[SimpleNamespace(targets=())])
+        self.resources = SimpleNamespace(recipe=SimpleNamespace(models={}))
         self.counts = Counts()
         self.kept: list[str] = []
         self.failed: list[tuple[str, str]] = []
@@ -64,7 +65,7 @@ class Run:
         self.counts.out += 1
         self.kept.append(question.text)
 
-    def fail(self, name: str, error: RecordError) -> None:
+    def fail(self, name: str, error: RecordError, asked: list[bytes]) -> None:
         self.counts.failed += 1
         self.counts.reject(error.reason)
         self.failed.append((name, error.reason))
@@ -82,25 +83,21 @@ async def ask(
 
 
 SCRIPT: dict[str, list[str | Exception]] = {"a": ["a1", "a2", "a3"], "b": ["b1"], "c": ["c1", "c2"]}
-IN_TURN = ["a1", "b1", "c1", "a2", "c2", "a3"]
+IN_ORDER = ["a1", "a2", "a3", "b1", "c1", "c2"]
 
 
 @pytest.mark.parametrize("delays", [{}, {"a": 9}, {"b": 9, "c": 3}, {"c": 9, "a": 1}])
-async def test_questions_come_in_turn_whoever_is_faster(delays: dict[str, int]) -> None:
+async def test_questions_come_task_by_task_whoever_is_faster(delays: dict[str, int]) -> None:
     run, _ = await ask(SCRIPT, **delays)
-    assert run.kept == IN_TURN
+    assert run.kept == IN_ORDER
     assert (run.counts.read, run.counts.ok) == (3, 3)
 
 
 @pytest.mark.parametrize("limit", range(1, 8))
-async def test_a_limit_takes_the_first_questions(limit: int) -> None:
+async def test_a_limit_takes_the_first_questions_and_starts_no_task_without_room(limit: int) -> None:
     run, generator = await ask(SCRIPT, limit, a=3)
-    heard = min(limit, 3)
-    assert len(run.kept) == min(limit, 6)
-    assert run.kept[:heard] == ["a1", "b1", "c1"][:heard]
-    assert generator.started == ["a", "b", "c"][:heard]
-    if limit >= 3:
-        assert run.kept == IN_TURN[:limit]
+    assert run.kept == IN_ORDER[:limit]
+    assert generator.started == ["a", "b", "c"][: min(limit, 3)]
 
 
 async def test_tasks_that_give_less_make_room_for_later_ones() -> None:
@@ -111,9 +108,9 @@ async def test_tasks_that_give_less_make_room_for_later_ones() -> None:
 
 
 async def test_what_a_full_preview_does_not_need_is_cut_off() -> None:
-    run, generator = await ask({"a": ["a1", "a2"], "b": ["b1", "b2"]}, 2, a=1, b=1)
-    assert run.kept == ["a1", "b1"]
-    assert sorted(generator.cut_off) == ["a", "b"]
+    run, generator = await ask({"a": ["a1", "a2"], "b": ["b1", "b2"]}, 2, a=1, b=9)
+    assert run.kept == ["a1", "a2"]
+    assert generator.cut_off == ["b"]
 
 
 async def test_a_task_that_fails_keeps_what_it_asked_and_does_not_stop_the_others() -> None:
@@ -131,22 +128,55 @@ async def test_any_other_error_stops_everything_and_comes_out_bare(error: Except
     assert raised.value is error
 
 
-async def test_more_tasks_than_run_side_by_side() -> None:
-    names = [f"t{number:03}" for number in range(2 * GROUP + 5)]
-    run, generator = await ask({name: [f"{name}-1", f"{name}-2"] for name in names}, t000=20)
-    expected = []
-    for start in range(0, len(names), GROUP):
-        for turn in (1, 2):
-            expected += [f"{name}-{turn}" for name in names[start : start + GROUP]]
-    assert run.kept == expected
+async def test_a_slow_task_holds_up_no_more_than_its_place() -> None:
+    names = [f"t{number:03}" for number in range(3 * WITHOUT_MODEL)]
+    run, generator = await ask({name: [f"{name}-1", f"{name}-2"] for name in names}, t000=9)
+    assert run.kept == [f"{name}-{turn}" for name in names for turn in (1, 2)]
     assert generator.started == names
 
 
-async def test_a_preview_over_several_groups() -> None:
+async def test_no_more_tasks_are_at_work_than_there_are_hands() -> None:
+    at_work = most = 0
+
+    class Counting(Generator):
+        async def generate(self, task: str) -> AsyncIterator[Question]:
+            nonlocal at_work, most
+            at_work += 1
+            most = max(most, at_work)
+            async for question in super().generate(task):
+                yield question
+            at_work -= 1
+
+    script: dict[str, list[str | Exception]] = {f"t{number}": ["q"] for number in range(3 * WITHOUT_MODEL)}
+    await run_questions(Run(Counting(script, dict.fromkeys(script, 2))), None)  # type: ignore[arg-type]
+    assert most == WITHOUT_MODEL
+
+
+async def test_a_task_far_ahead_of_its_turn_pauses() -> None:
+    asked = 0
+
+    class Endless(Generator):
+        async def generate(self, task: str) -> AsyncIterator[Question]:
+            nonlocal asked
+            if task == "endless":
+                while True:
+                    asked += 1
+                    yield Question(id=str(asked), text="q")
+            async for question in super().generate(task):
+                yield question
+
+    run = Run(Endless({"slow": ["s"], "endless": []}, {"slow": 3 * QUESTIONS_AHEAD}))
+    async with asyncio.timeout(5):
+        await run_questions(run, 5)  # type: ignore[arg-type]
+    assert run.counts.out == 5
+    assert asked <= QUESTIONS_AHEAD + 5
+
+
+async def test_a_preview_over_several_blocks_of_tasks() -> None:
     names = [f"t{number:03}" for number in range(200)]
-    run, generator = await ask({name: [name] for name in names}, GROUP + 6)
-    assert run.kept == names[: GROUP + 6]
-    assert generator.started == names[: GROUP + 6]
+    run, generator = await ask({name: [name] for name in names}, BLOCK + 6)
+    assert run.kept == names[: BLOCK + 6]
+    assert generator.started == names[: BLOCK + 6]
 
 
 async def test_no_tasks_ask_nothing() -> None:

@@ -46,8 +46,8 @@ async def test_all_kinds_run_in_one_recipe_and_servers_stay_up_until_the_run_is_
     check_conservation(project)
     assert project.data() == [
         f"{asker}: what is a {word} ? -> Answer to 질문: {asker}: what is a {word} ?"
-        for word in ("dock", "rack")
         for asker in ("Ann", "Ben", "Cem")
+        for word in ("dock", "rack")
     ]
     facts = {id: project.manifest(id).artifact.facts for id in ("index", "dataset", "adapter", "merged", "report")}
     assert facts == {
@@ -154,21 +154,21 @@ def test_from_a_step_that_until_leaves_out_is_an_error(project: Project) -> None
         project.plan(until="questions", restart="answers")
 
 
-async def test_a_preview_is_apart_from_the_full_run_and_hears_everyone(project: Project) -> None:
+async def test_a_preview_is_apart_from_the_full_run(project: Project) -> None:
     await project.run()
     full = project.data()
-    project.edit("askers: [Ann, Ben, Cem]", "askers: [Ann, Ben, Cem, Dan]")
+    project.edit("askers: [Ann, Ben, Cem]", "askers: [Dan, Ann, Ben, Cem]")
     runner = await project.run(limit=4)
     assert [step.state for step in runner.steps.values()] == ["reused", "reused", "done", "done", "done", "done"]
     assert project.data() == full
     preview = Path(project.manifest("dataset", preview=True).artifact.path)
     assert preview == project.workspace.step_folder("tiny", "dataset", True) / "data.txt"
     asked = project.data(str(preview)) or []
-    assert [line.split(":")[0] for line in asked] == ["Ann", "Ben", "Cem", "Dan"]
-    assert project.calls() == ["call 질문: Dan: what is a dock ?"]
+    assert [line.split(":")[0] for line in asked] == ["Dan", "Dan", "Ann", "Ann"]
+    assert project.calls() == [f"call 질문: Dan: what is a {word} ?" for word in ("dock", "rack")]
     assert project.reasons(limit=4) == {}
     assert project.reasons(limit=2)["questions"] == "limit: 4 -> 2"
-    project.edit("[Ann, Ben, Cem, Dan]", "[Ann, Ben, Cem]")
+    project.edit("[Dan, Ann, Ben, Cem]", "[Ann, Ben, Cem]")
     assert project.reasons() == {}
 
 
@@ -218,7 +218,7 @@ async def test_two_sources_are_read_one_after_the_other(project: Project) -> Non
     project.edit("  answers:", "  more: {use: askers, askers: [Zoe], words: [pallet]}\n  answers:")
     project.edit("from: questions", "from: [more, questions]")
     await project.run()
-    assert [line.split(":")[0] for line in project.data()] == ["Zoe", *["Ann", "Ben", "Cem"] * 2]
+    assert [line.split(":")[0] for line in project.data()] == ["Zoe", "Ann", "Ann", "Ben", "Ben", "Cem", "Cem"]
     assert project.manifest("answers").counts.read == 7
     assert list(project.manifest("answers").inputs) == ["more", "questions", "index"]
     check_conservation(project)

@@ -38,8 +38,8 @@ async def test_a_cancelled_run_closes_everything_and_the_next_one_asks_only_what
     assert project.calls() == [f"call 질문: hang: what is a {word} ?" for word in ("dock", "rack")]
     assert project.data() == [
         f"{asker}: what is a {word} ? -> Answer to 질문: {asker}: what is a {word} ?"
-        for word in ("dock", "rack")
         for asker in ("Ann", "Cem", "hang")
+        for word in ("dock", "rack")
     ]
 
 

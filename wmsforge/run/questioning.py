@@ -1,78 +1,139 @@
-"""Runs a question generator: its tasks side by side, their questions taken in turn.
+"""Runs a question generator: several tasks at once, their questions written task by task.
 
-Questions are written in a fixed order that does not depend on who is faster: the first question
-of every task of a group, then the second of every task, and so on. So a preview of the first N
-questions hears every persona, and the answers step can start at once.
+The order of the questions does not depend on who is faster. What the first unfinished task asks is
+written as it comes, so the answers step can start at once; later tasks wait their turn in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 from wmsforge.errors import RecordError
+from wmsforge.recipe.model import calls_at_once
 from wmsforge.records import Question
+from wmsforge.run.chat import ASKED
 from wmsforge.run.step_run import StepRun
 from wmsforge.run.tasks import first_error_only
 from wmsforge.steps.question_generator import QuestionGenerator
 
-GROUP = 64
-"""Tasks that run side by side; how many calls are in flight is the model's `concurrency`."""
+TASKS_PER_PLACE = 3
+"""Tasks at work for each call that the model takes at once: some wait to try again, some have just been answered."""
+WITHOUT_MODEL = 64
+"""Tasks at work where no model says how many calls it takes."""
+AHEAD_PER_TASK = 16
+"""Tasks that may be done before their turn, for each at work; bounds memory."""
+QUESTIONS_AHEAD = 64
+"""Questions of one task that may wait; a task further ahead pauses."""
+BLOCK = 64
+"""Tasks taken from the generator at a time, in a thread, since it may read documents for them."""
 
-LANE = 64
-"""Questions of one task that may wait for those of others; a task further ahead pauses."""
 
-_Lane = asyncio.Queue[Question | RecordError | None]
+@dataclass
+class _Failed:
+    """How a task ended that gave no more questions."""
+
+    error: RecordError
+    asked: list[bytes]
+
+
+@dataclass
+class _Lane:
+    """What one task asks, on its way to the store."""
+
+    name: str
+    found: asyncio.Queue[Question | _Failed | None] = field(
+        default_factory=lambda: asyncio.Queue(maxsize=QUESTIONS_AHEAD)
+    )
 
 
 async def run_questions(run: StepRun, limit: int | None) -> None:
     """Ask the questions of every task, at most `limit` in all."""
     await run.inputs_finished()
     generator: QuestionGenerator = await run.open(run.step.uses[0])
-    tasks = iter(generator.tasks(run.read()))
-    # A preview starts no task that it has no room for: what that asks a model would be paid and thrown away.
-    room = GROUP if limit is None else min(GROUP, limit)
-    while room > 0 and (group := await asyncio.to_thread(list, islice(tasks, room))):
-        await _run_group(run, generator, group, limit)
-        if limit is not None:
-            room = min(GROUP, limit - run.counts.out)
+    at_work = TASKS_PER_PLACE * calls_at_once(run.step.uses[0], run.resources.recipe.models) or WITHOUT_MODEL
+    await _Asking(run, generator, at_work, limit).ask()
 
 
-async def _run_group(
-    run: StepRun, generator: QuestionGenerator, group: list[tuple[str, Any]], limit: int | None
-) -> None:
-    lanes: list[tuple[str, _Lane]] = [(name, asyncio.Queue(maxsize=LANE)) for name, _ in group]
-    run.counts.read += len(group)
-    async with first_error_only(), asyncio.TaskGroup() as side_by_side:
-        asking = [
-            side_by_side.create_task(_ask(generator, task, lane))
-            for (_, task), (_, lane) in zip(group, lanes, strict=True)
-        ]
-        while lanes:
-            still_asking = []
-            for name, lane in lanes:
-                if limit is not None and run.counts.out >= limit:
-                    run.counts.ok += 1  # the preview is full: what else the task would ask is not needed
-                    continue
-                outcome = await lane.get()
-                if isinstance(outcome, Question):
-                    run.keep(outcome)
-                    still_asking.append((name, lane))
-                elif isinstance(outcome, RecordError):
-                    run.fail(name, outcome)
-                else:
-                    run.counts.ok += 1
-            lanes = still_asking
-        for task in asking:
-            task.cancel()
+class _Asking:
+    def __init__(self, run: StepRun, generator: QuestionGenerator, at_work: int, limit: int | None) -> None:
+        self._run = run
+        self._generator = generator
+        self._limit = limit
+        self._hands = asyncio.Semaphore(at_work)
+        self._lanes: asyncio.Queue[_Lane | None] = asyncio.Queue(maxsize=at_work * AHEAD_PER_TASK)
+        self._to_come = 0
+        """Tasks started whose questions are not all written."""
+        self._written = asyncio.Event()
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def ask(self) -> None:
+        counts = self._run.counts
+        async with first_error_only(), asyncio.TaskGroup() as group:
+            starting = group.create_task(self._start_all(group))
+            while (lane := await self._lanes.get()) is not None and not await self._write(lane):
+                pass
+            if self._is_full():  # what else the tasks would ask is not needed
+                counts.ok += self._to_come
+                starting.cancel()
+                for task in self._asking:
+                    task.cancel()
+
+    async def _start_all(self, group: asyncio.TaskGroup) -> None:
+        async for name, task in _in_blocks(iter(self._generator.tasks(self._run.read()))):
+            await self._hands.acquire()
+            # A preview starts no task that it has no room for: what that asks would be paid and thrown away.
+            while self._limit is not None and self._run.counts.out + self._to_come >= self._limit:
+                self._written.clear()
+                await self._written.wait()
+            self._to_come += 1
+            self._run.counts.read += 1
+            lane = _Lane(name)
+            asking = group.create_task(self._ask_one(task, lane))
+            self._asking.add(asking)
+            asking.add_done_callback(self._asking.discard)
+            await self._lanes.put(lane)
+        await self._lanes.put(None)
+
+    async def _ask_one(self, task: Any, lane: _Lane) -> None:
+        asked: list[bytes] = []
+        ASKED.set(asked)
+        try:
+            async for question in self._generator.generate(task):
+                await lane.found.put(question)
+        except RecordError as error:
+            await lane.found.put(_Failed(error, asked))
+        else:
+            await lane.found.put(None)
+        finally:
+            self._hands.release()
+
+    async def _write(self, lane: _Lane) -> bool:
+        """Write what a task asks. Return whether a preview is full."""
+        run = self._run
+        while True:
+            found = await lane.found.get()
+            if isinstance(found, Question):
+                run.keep(found)
+                if self._is_full():
+                    return True
+                continue
+            self._to_come -= 1
+            if found is None:
+                run.counts.ok += 1
+            else:
+                run.fail(lane.name, found.error, asked=found.asked)
+            self._written.set()
+            return False
+
+    def _is_full(self) -> bool:
+        return self._limit is not None and self._run.counts.out >= self._limit
 
 
-async def _ask(generator: QuestionGenerator, task: Any, lane: _Lane) -> None:
-    try:
-        async for question in generator.generate(task):
-            await lane.put(question)
-    except RecordError as error:
-        await lane.put(error)
-    else:
-        await lane.put(None)
+async def _in_blocks(tasks: Iterator[tuple[str, Any]]) -> AsyncIterator[tuple[str, Any]]:
+    while block := await asyncio.to_thread(list, islice(tasks, BLOCK)):
+        for task in block:
+            yield task

@@ -175,7 +175,7 @@ class StepRun:
         """Put an item that gave no record among the rejected; `asked` are the keys of the calls made for it."""
         self.counts.failed += 1
         written = record.model_dump(mode="json") if record else None
-        calls = [key.hex() for key in dict.fromkeys(asked)]
+        calls = [key.hex() for key in dict.fromkeys(asked)] or None
         self._reject(
             Rejection(id=item, reason=error.reason, detail=error.detail, record=written, raw=error.raw, calls=calls)
         )

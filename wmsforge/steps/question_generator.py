@@ -15,8 +15,10 @@ class QuestionGenerator(Component):
 
     @abstractmethod
     def tasks(self, documents: Iterable[Document]) -> Iterable[tuple[str, Any]]:
-        """Return (task id, task) pairs in a stable order.
+        """Return (task id, task) pairs in a stable order, which is the order of the questions.
 
+        Best is one model call a task, and what a preview should hear first: many tasks run at once, and a
+        change that leaves a task as it was pays nothing for it.
         `documents` are those of the step named by `from`, or none.
         """
 

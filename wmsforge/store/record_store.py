@@ -43,7 +43,7 @@ class Rejection(BaseModel):
     detail: str = ""
     record: Any = None
     raw: str | None = None
-    calls: list[str] = Field(default_factory=list, description="Keys of the calls made for it, as the ledger has them.")
+    calls: list[str] | None = Field(default=None, description="Keys of the calls made for it, as the ledger has them.")
 
 
 class RecordStore(Generic[R]):
