@@ -1,14 +1,14 @@
 """How many calls to have in flight: found by trying, since no provider says it.
 
-More calls at once are worth it while they carry more: where the server only queues them, each takes
-longer in proportion, and where it turns them away the share of those grows. So the level is tried
-out: doubled from a careful start while that pays, then up and down by a fifth now and then; and cut
-when calls are turned away or slow down, which stays only if it helped. Latency tells what servers
-without a 429 never say. Calls that fail whatever the level (a share of 429 at random, longer answers
-in the middle of a run) are thereby told from an overload, and cost no speed.
+More calls at once are worth it while they carry more. Where a server only queues them, each takes longer in
+proportion; where it turns them away, the share of those grows. So another level is tried, and kept if it pays:
+twice or half as many at first, then a fifth more or fewer now and then, and a third fewer when calls are turned
+away or slow down, which stays only if it helped. Latency tells what servers without a 429 never say; calls that
+fail or are slow whatever the level (a share of 429 at random, longer answers in the middle of a run) are told
+from an overload by what a trial changes, and cost no speed.
 
-Follows additive increase and multiplicative decrease as TCP has it (Chiu and Jain, 1989), with
-Little's law (calls in flight = throughput x latency) in place of a throughput measured.
+The increase is careful and the decrease is not (Chiu and Jain, 1989); where a server begins to queue follows
+from Little's law, as throughput at its most times latency at its least (BBR: Cardwell et al., 2016).
 """
 
 from __future__ import annotations
@@ -17,31 +17,79 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import median
 
 START = 32
 """Calls in flight at first, if as many are allowed."""
 ROUND = 32
-"""Calls by which a level is judged at least."""
-DOUBLE, PROBE, CUT = 2.0, 1.2, 0.7
+"""Calls by which a level is judged at least; and twice its own number, or the quick answers alone would be seen."""
+LONGEST = 6
+"""Times as many calls before a trial is decided by what seems likelier."""
+COARSE, FINE, CUT = 2.0, 1.2, 1.5
+"""Factors by which a level is tried at first, later, and when something got worse."""
 WORTH = 0.6
-"""A higher level is worth it while latency grows by less than this power of the level."""
+"""A level is too high if latency moves by more than this power of it: 0 is no queue, 1 is nothing but queue."""
 SLOWER = 1.5
 """Times the usual latency from which on a server counts as slowed down."""
 TURNED_AWAY = 0.05
 """Share of calls turned away, beyond the usual, that counts as overload."""
 PATIENCE = 4, 64
-"""Rounds to stay before the next probe: at first, and after many that were not worth it."""
+"""Rounds to stay before the next trial: at first, and after many that were not worth it."""
 
 
-@dataclass
-class _Round:
-    """What was seen at one level."""
+class _Seen:
+    """What was seen of calls at one level."""
 
-    level: int
-    latency_s: float
-    turned_away: float
+    def __init__(self, level: int) -> None:
+        self.level = level
+        self.ended = 0
+        self.full = 0
+        """Calls that ended while no place was free."""
+        self.turned_away = 0
+        self.answered = 0
+        self._sum = 0.0
+        self._squares = 0.0
+
+    def add(self, seconds: float | None, *, turned_away: bool, full: bool) -> None:
+        self.ended += 1
+        self.full += full
+        self.turned_away += turned_away
+        if seconds is not None:
+            logarithm = math.log(max(seconds, 1e-6))
+            self.answered += 1
+            self._sum += logarithm
+            self._squares += logarithm * logarithm
+
+    @property
+    def rounds(self) -> float:
+        """How many times enough calls were seen."""
+        return self.ended / max(ROUND, 2 * self.level)
+
+    @property
+    def says_something(self) -> bool:
+        """Whether the level was what held the calls back, and more than a few were answered."""
+        return self.full >= self.ended / 2 and self.answered >= self.ended / 4
+
+    @property
+    def mean(self) -> float:
+        """Of the logarithms of seconds: one very long answer moves it little."""
+        return self._sum / self.answered
+
+    @property
+    def error(self) -> float:
+        """Variance of `mean`."""
+        if self.answered < 2:
+            return 1.0
+        return max(0.0, self._squares / self.answered - self.mean**2) / (self.answered - 1)
+
+    @property
+    def share(self) -> float:
+        """Of calls turned away, 0..1."""
+        return self.turned_away / self.ended
+
+    def blend(self, newer: _Seen) -> None:
+        """Let half of what is known be new."""
+        for name in ("ended", "full", "turned_away", "answered", "_sum", "_squares"):
+            setattr(self, name, (getattr(self, name) + getattr(newer, name)) / 2)
 
 
 class Level:
@@ -60,14 +108,18 @@ class Level:
         self._fixed = fixed
         self._changed = changed
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._settled: _Round | None = None
-        self._trial = 0.0
-        """The factor being tried, 0 while the level is settled."""
-        self._starting = True
+        self._round = 0
+        self._seen = _Seen(self.now)
+        self._settled: _Seen | None = None
+        self._trying = False
+        self._step = COARSE
+        self._up = True
+        """Whether the next trial goes up."""
+        self._turned = False
+        """Whether the trial before went the other way, and was not worth it."""
+        self._cutting = False
         self._patience = PATIENCE[0]
         self._stayed = 0
-        self._probe = PROBE
-        self._begin_round()
 
     async def acquire(self) -> int:
         """Wait for a place, first come, first served; gives the round that the call belongs to."""
@@ -95,13 +147,9 @@ class Level:
         self._leave()
         if self._fixed or round != self._round:  # a call begun at another level says nothing about this one
             return
-        self._ended += 1
-        self._full += full
-        self._turned_away += turned_away
-        if seconds is not None:
-            self._seconds.append(seconds)
-        if self._ended >= max(ROUND, self.now):
-            self._end_round()
+        self._seen.add(seconds, turned_away=turned_away, full=full)
+        if self._seen.rounds >= 1:
+            self._judge(self._seen)
 
     def _leave(self) -> None:
         self.in_flight -= 1
@@ -116,100 +164,106 @@ class Level:
 
     # -- judging
 
-    def _begin_round(self) -> None:
-        self._round = getattr(self, "_round", 0) + 1
-        self._ended = self._full = self._turned_away = 0
-        self._seconds: list[float] = []
-
-    def _end_round(self) -> None:
-        enough = self._full >= self._ended / 2 and len(self._seconds) >= self._ended / 4
-        if enough:  # else the level was not what held the calls back, or hardly any got through
-            self._judge(_Round(self.now, median(self._seconds), self._turned_away / self._ended), self._ended)
-        elif self._trial and self._settled is not None:
-            self._settle(self._settled, "")
-        self._begin_round()
-
-    def _judge(self, seen: _Round, calls: int) -> None:
+    def _judge(self, seen: _Seen) -> None:
         settled = self._settled
-        if settled is None:
-            self._settled = seen
-            self._try(CUT if seen.turned_away > TURNED_AWAY else DOUBLE)
-        elif not self._trial:
-            self._stay(seen, settled, calls)
-        elif self._trial > 1:
-            if not _more_turned_away(seen, settled, calls) and _elasticity(seen, settled) < WORTH:
-                self._settle(seen, "the server carries more")
-                self._try(self._trial_after_success())
-            else:
-                self._starting = False
-                self._go_back(settled)
-        elif seen.turned_away < 0.6 * settled.turned_away or _elasticity(seen, settled) > WORTH:
-            overloaded = _is_overloaded(seen)
-            why = "calls were turned away" if settled.turned_away > TURNED_AWAY else "it only queued the calls"
-            self._starting = False
-            self._settle(seen, why)
-            if overloaded:
-                self._try(CUT)
-        else:  # it was not our doing
-            self._go_back(settled)
+        if not seen.says_something:
+            self._settle_at(settled or seen, "")
+        elif settled is None:
+            self._settle_at(seen, "")
+            self._cutting = seen.share > TURNED_AWAY
+            self._try_next()
+        elif not self._trying:
+            self._stay(seen, settled)
+        elif (worth := self._is_worth_it(seen, settled)) is not None:
+            (self._keep if worth else self._go_back)(seen, settled)
 
-    def _stay(self, seen: _Round, settled: _Round, calls: int) -> None:
-        if _more_turned_away(seen, settled, calls) or seen.latency_s > SLOWER * settled.latency_s:
-            self._settled = seen
-            self._try(CUT)
+    def _is_worth_it(self, seen: _Seen, settled: _Seen) -> bool | None:
+        """Judge a trial; None while it may go either way."""
+        if seen.level > settled.level and _more_turned_away(seen, settled):
+            return False
+        if seen.level < settled.level and settled.share > TURNED_AWAY and seen.share < 0.6 * settled.share:
+            return True
+        scale = math.log(seen.level / settled.level)
+        power = (seen.mean - settled.mean) / scale
+        doubt = math.sqrt(seen.error + settled.error) / abs(scale)
+        if seen.rounds < LONGEST and abs(power - WORTH) < doubt:
+            return None
+        return (power < WORTH) == (seen.level > settled.level)
+
+    def _keep(self, seen: _Seen, settled: _Seen) -> None:
+        up = seen.level > settled.level
+        why = "the server carries more" if up else "more calls were turned away" if self._cutting else "it only queued"
+        self._settle_at(seen, why)
+        self._turned = True  # there is no need to look where we come from
+        self._up = up
+        self._patience = PATIENCE[0]
+        self._try_next()
+
+    def _go_back(self, seen: _Seen, settled: _Seen) -> None:
+        tried_up = seen.level > settled.level
+        self._settle_at(settled, "")
+        if self._cutting:  # it was not our doing
+            self._cutting = False
+        elif self._step == COARSE and tried_up and not _more_turned_away(seen, settled):
+            begins = round(seen.level / math.exp(seen.mean - settled.mean))
+            if begins > settled.level * 1.05:
+                self._step = FINE
+                self._go_to(min(begins, seen.level))
+                return
+        self._up = not tried_up
+        if self._turned:
+            self._turned = False
+            self._step = FINE
+            self._patience = min(2 * self._patience, PATIENCE[1])
+        else:
+            self._turned = True
+            self._try_next()
+
+    def _stay(self, seen: _Seen, settled: _Seen) -> None:
+        self._seen = _Seen(self.now)
+        if seen.level != settled.level:
+            self._settle_at(seen, "")
             return
-        settled.latency_s = (settled.latency_s + seen.latency_s) / 2
-        settled.turned_away = (settled.turned_away + seen.turned_away) / 2
+        if _more_turned_away(seen, settled) or seen.mean > settled.mean + math.log(SLOWER):
+            self._settle_at(seen, "")
+            self._cutting = True
+            self._try_next()
+            return
+        settled.blend(seen)
         self._stayed += 1
-        if self._starting:
-            self._try(DOUBLE)
-        elif self._stayed >= self._patience:
-            self._probe = 1 / self._probe  # up and down in turn
-            self._try(self._probe)
+        if self._stayed >= self._patience:
+            self._try_next()
 
-    def _trial_after_success(self) -> float:
-        return DOUBLE if self._starting else PROBE
-
-    def _try(self, factor: float) -> None:
+    def _try_next(self) -> None:
+        factor = 1 / CUT if self._cutting else self._step if self._up else 1 / self._step
         level = math.ceil(self.now * factor) if factor > 1 else int(self.now * factor)
         level = max(1, min(self.most, level))
+        self._stayed = 0
         if level == self.now:
-            self._trial = 0.0
-            self._starting = False
+            self._up = not self._up
+            self._cutting = False
+            self._step = FINE
             return
-        self._trial = factor
+        self._trying = True
         self._go_to(level)
 
-    def _settle(self, at: _Round, why: str) -> None:
-        moved = self._settled is not None and at.level != self._settled.level
-        self._settled = at
-        self._trial = 0.0
+    def _settle_at(self, seen: _Seen, why: str) -> None:
+        before = self._settled
+        self._settled = seen
+        self._trying = False
         self._stayed = 0
-        self._go_to(at.level)
-        if moved:
-            self._patience = PATIENCE[0]
-            if self._changed is not None:
-                self._changed(at.level, why)
-
-    def _go_back(self, settled: _Round) -> None:
-        self._patience = min(2 * self._patience, PATIENCE[1])
-        self._settle(settled, "")
+        self._go_to(seen.level)
+        if why and before is not None and before.level != seen.level and self._changed is not None:
+            self._changed(seen.level, why)
 
     def _go_to(self, level: int) -> None:
         self.now = level
+        self._round += 1
+        self._seen = _Seen(level)
         self._admit()
 
 
-def _more_turned_away(seen: _Round, settled: _Round, calls: int) -> bool:
+def _more_turned_away(seen: _Seen, settled: _Seen) -> bool:
     """Tell whether more calls were turned away than chance makes of the usual share."""
-    usual = settled.turned_away
-    return seen.turned_away > usual + TURNED_AWAY + 2 * math.sqrt(usual * (1 - usual) / calls)
-
-
-def _is_overloaded(seen: _Round) -> bool:
-    return seen.turned_away > TURNED_AWAY
-
-
-def _elasticity(seen: _Round, settled: _Round) -> float:
-    """Return by which power of the level latency moved: 0 if not at all, 1 if calls were only queued."""
-    return math.log(max(seen.latency_s, 1e-6) / max(settled.latency_s, 1e-6)) / math.log(seen.level / settled.level)
+    usual = settled.share
+    return seen.share > usual + TURNED_AWAY + 2 * math.sqrt(usual * (1 - usual) / seen.ended)
