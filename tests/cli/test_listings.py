@@ -89,7 +89,7 @@ def test_a_component_is_shown_with_its_options(project: Project) -> None:
         "name": "concurrency",
         "type": "integer >= 1",
         "default": "8",
-        "description": "Calls in flight at most.",
+        "description": "Calls in flight at most; a run finds by itself how many below this are best.",
     }
 
 

@@ -13,11 +13,13 @@ import pytest
 from wmsforge import hookspecs
 from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
 from wmsforge.hookspecs import hookimpl
-from wmsforge.run import chat as chat_module
+from wmsforge.run import provider as provider_module
 from wmsforge.run.chat import LedgeredChat, OpenModel
 from wmsforge.run.events import Events
+from wmsforge.run.limits.limiter import Limiter
+from wmsforge.run.provider import Provider
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Message, ModelOptions, Usage
-from wmsforge.store.ledger import Ledger
+from wmsforge.store.ledger import Caller, Ledger
 from wmsforge.testing import LocalContext
 
 
@@ -54,6 +56,7 @@ class Bench:
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.watcher = Watcher()
+        self.warnings: list[str] = []
         manager = pluggy.PluginManager(hookspecs.GROUP)
         manager.add_hookspecs(hookspecs)
         manager.register(self.watcher)
@@ -61,11 +64,15 @@ class Bench:
         self.model = Scripted(ModelOptions(**options), LocalContext(folder))
         self.ledger = Ledger(folder / "ledger.sqlite")
         self.events = Events(folder / "events.jsonl")
-        slots = asyncio.Semaphore(self.model.options.concurrency)
-        self.shared = OpenModel("expert", self.model, {"model": "m"}, "expert (m)", slots)
+        name, limits = "expert (m)", self.model.options
+        limiter = Limiter(
+            name, "q", [limits], self.ledger, fixed=False, warn=self.warnings.append, tell=lambda level, why: None
+        )
+        self.shared = OpenModel(self.model, {"model": "m"}, Provider(name, "q", limits, limiter, None, None))
 
     def chat(self, step: str = "answers") -> LedgeredChat:
-        return LedgeredChat(step, self.shared, self.ledger, self.events, "run-1", self.hook)
+        caller = Caller("recipe", step, "expert (m)", "q", "run-1")
+        return LedgeredChat(caller, self.shared, self.ledger, self.events, self.hook)
 
     def close(self) -> None:
         self.ledger.close()
@@ -93,8 +100,8 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(chat_module.asyncio, "sleep", sleep)
-    monkeypatch.setattr(chat_module.random, "uniform", lambda low, high: high)
+    monkeypatch.setattr(provider_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(provider_module.random, "uniform", lambda low, high: high)
     return taken
 
 
@@ -189,7 +196,7 @@ async def test_the_pause_doubles_to_a_limit_and_respects_the_servers_hint(
     used.model.play(lambda: RetryableError("rate_limit", "slow down", after_s=30), *again, good)
     chat = used.chat()
     assert (await chat.complete(request())).text == "yes"
-    assert pauses == [30.1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert pauses == [30.25, 2, 4, 8, 16, 32, 60, 60, 60]
     assert (chat.counts.calls, chat.counts.retries) == (1, 9)
     assert [reused for *_, reused in used.watcher.told] == [False]
 
@@ -199,8 +206,9 @@ async def test_a_server_that_asks_for_hours_ends_the_run_until_then(
 ) -> None:
     used = bench()
     used.model.play(lambda: RetryableError("rate_limit", "come back tomorrow", after_s=86_400))
-    with pytest.raises(ParkedError, match=r"asks to wait \d,\d+ minutes \(rate_limit\)\.\nEverything so far is stored"):
+    with pytest.raises(ParkedError, match=r"asks to wait 1,44\d minutes \(rate_limit\)\.") as raised:
         await used.chat().complete(request())
+    assert raised.value.reset_at is not None
     assert (used.model.calls, pauses) == (1, [])
 
 
@@ -211,7 +219,7 @@ async def test_attempts_are_capped_and_the_reason_is_kept(bench: Callable[..., B
     with pytest.raises(RecordError) as raised:
         await chat.complete(request())
     assert raised.value.reason == "rate_limit"
-    assert raised.value.detail == "3 attempts failed, the last with: 429 from the server"
+    assert raised.value.detail == "3 attempts in 0 s failed, the last with: 429 from the server"
     assert (used.model.calls, len(pauses), chat.counts.calls, chat.counts.retries) == (3, 2, 0, 2)
     assert used.ledger.count() == 0
 
@@ -223,7 +231,7 @@ async def test_a_model_that_does_not_answer_in_time_is_asked_again(
     used.model.play(asyncio.Event().wait)
     with pytest.raises(RecordError) as raised:
         await used.chat().complete(request())
-    assert str(raised.value) == "timeout: 2 attempts failed, the last with: no answer within 0.01 s"
+    assert str(raised.value) == "timeout: 2 attempts in 0 s failed, the last with: no answer within 0.01 s"
 
 
 async def test_never_more_calls_at_once_than_the_option_says_and_no_slot_held_in_a_pause(
@@ -254,9 +262,9 @@ async def test_a_call_that_waits_to_be_tried_again_lets_others_go_first(
     chat = used.chat()
 
     async def sleep(seconds: float) -> None:
-        assert not used.shared.slots.locked()
+        assert used.shared.provider.limiter.level.in_flight == 0
 
-    monkeypatch.setattr(chat_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(provider_module.asyncio, "sleep", sleep)
     assert (await chat.complete(request())).text == "yes"
 
 

@@ -10,7 +10,10 @@ import pytest
 
 from wmsforge.errors import StepError
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse, Message, Usage
-from wmsforge.store.ledger import Ledger, call_key
+from wmsforge.store.ledger import Caller, Ledger, call_key
+
+
+CALLER = Caller("recipe", "answers", "m", "q", "run-1")
 
 
 def request(text: str, **changes: object) -> str:
@@ -19,7 +22,7 @@ def request(text: str, **changes: object) -> str:
 
 def put(ledger: Ledger, key: bytes, text: str) -> None:
     response = ChatResponse(text=text, usage=Usage(prompt_tokens=5, completion_tokens=7), created_at="2026-01-01")
-    ledger.put(key, step="answers", model="m", request="{}", response=response, run="r")
+    ledger.put(key, CALLER, "{}", response)
 
 
 def test_the_key_depends_on_model_prompt_parameters_and_sample() -> None:
@@ -48,12 +51,11 @@ def test_the_first_response_of_a_key_stays(tmp_path: Path) -> None:
 
 def test_every_put_that_returned_survives_kill_9(tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from wmsforge.store.ledger import Ledger\n"
+        "import sys; from pathlib import Path; from wmsforge.store.ledger import Caller, Ledger\n"
         "from wmsforge.steps.chat_model import ChatResponse\n"
         "ledger = Ledger(Path(sys.argv[1]))\n"
         "for n in range(10**9):\n"
-        "    ledger.put(n.to_bytes(16, 'big'), step='s', model='m', request='{}',"
-        " response=ChatResponse(text='답'), run='r')\n"
+        "    ledger.put(n.to_bytes(16, 'big'), Caller('r', 's', 'm', 'q', 'run'), '{}', ChatResponse(text='답'))\n"
         "    print(n, flush=True)\n"
     )
     path = tmp_path / "ledger.sqlite"

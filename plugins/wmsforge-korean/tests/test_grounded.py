@@ -167,7 +167,7 @@ async def test_judge_that_gives_no_json_rejects_the_record(tmp_path):
     filter = await open_filter(tmp_path, Judge("네, 맞습니다.", '{"supported": "maybe", "reason": ""}'))
     with pytest.raises(RecordError) as error:
         await filter.check(answer("순환 실사는 매일 조금씩 세는 방식입니다."))
-    assert error.value.reason == "malformed_json"
+    assert error.value.reason == "schema_mismatch"
 
 
 async def test_base_model_cannot_judge(tmp_path):
