@@ -4,33 +4,50 @@ In a test:         async with serving(MockOpenAI(latency_s=0.05)) as base_url: .
 As a process:      with subprocess_server("--latency", "0.2") as base_url: ...
 From a terminal:   python tests/mock_openai.py --port 8000 --latency 0.2 --log calls.jsonl --fault rate_limit=0.05
 
-`GET /stats` (beside /v1) tells the counts; the log has a JSON line a started, finished or abandoned
-request, written at once, so it outlives a client that is killed, and the server too.
-The same messages always get the same answer. Which requests meet a fault depends on the seed and
-the request alone, not on the order in which they come.
+Chat completions, embeddings and the list of models under /v1; see `mock_server` for what can be set
+and for `/stats`, `/requests` and the log. The same messages always get the same answer.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
+import base64
 import json
-import subprocess
-import sys
+import math
+import struct
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import reduce
 from hashlib import blake2b
 from operator import getitem
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from mock_server import (
+    QUOTA,
+    MockServer,
+    Seen,
+    json_response,
+    parser,
+    script_server,
+    serve_forever,
+    serving_at_root,
+    settings,
+)
 
-FAULTS = ("rate_limit", "server_error", "hang", "truncated", "malformed", "empty", "slow")
+FAULTS = (
+    "rate_limit",
+    "overloaded",
+    "server_error",
+    "hang",
+    "truncated",
+    "malformed",
+    "empty",
+    "refusal",
+    "slow",
+)
+"""`truncated` replies break off on their way; in `malformed` ones the answer is no whole JSON."""
 CHARS_PER_TOKEN = 2
 ANY_OBJECT = {"type": "object", "properties": {"answer": {"type": "string"}}}
 OPENINGS = (
@@ -47,167 +64,130 @@ ADVICE = (
     "출고 빈도가 높은 상품부터 가까운 구역에 배치하면 이동 거리가 짧아집니다.",
     "연동 오류는 재전송 목록에서 원인 코드를 확인한 뒤 처리하면 됩니다.",
 )
+DIMENSIONS = 64
+DAY_S = 86_400
 
 
-@dataclass
-class MockOpenAI:
-    """The server's settings and counts.
+class MockOpenAI(MockServer):
+    """Speaks chat completions and embeddings."""
 
-    Args:
-        latency_s: Seconds before every answer.
-        log: File that events are appended to.
-        key: API key to demand; None lets everyone in.
-        models: Names to serve; empty serves any name.
-        faults: Share of requests, 0..1, that meet each of `FAULTS`.
-        faults_per_request: How often at most the same request meets a fault before it is served.
-        slow_s: Seconds that a `slow` answer takes.
-        retry_after_s: What a `rate_limit` fault asks the client to wait.
-        context_chars: Longest prompt before a request is refused as too long.
-    """
-
-    latency_s: float = 0.0
-    log: Path | None = None
-    key: str | None = None
-    models: tuple[str, ...] = ()
-    faults: Mapping[str, float] = field(default_factory=dict)
-    faults_per_request: int = 2
-    slow_s: float = 2.0
-    retry_after_s: float = 0.05
-    context_chars: int = 1_000_000
-    seed: int = 0
-    tries: Counter[str] = field(default_factory=Counter)
-    """Requests started, by hash."""
-    served: Counter[str] = field(default_factory=Counter)
-    """Requests started that met no fault, by hash: more than 1 means a call was made again for nothing."""
-    ends: Counter[str] = field(default_factory=Counter)
-    """Requests ended: 'finished' to the last byte, or 'abandoned' by the client."""
-
-    def __post_init__(self) -> None:
-        unknown = set(self.faults) - set(FAULTS)
-        if unknown:
-            raise ValueError(f"unknown faults {sorted(unknown)}; known: {', '.join(FAULTS)}")
-        self._log = self.log.open("ab", buffering=0) if self.log else None
-
-    def close(self) -> None:
-        """Close the log."""
-        if self._log is not None:
-            self._log.close()
-
-    def stats(self) -> dict[str, Any]:
-        """Return the counts; `repeated` has the hashes served more than once."""
-        started = self.tries.total()
-        return {
-            "started": started,
-            **{end: self.ends[end] for end in ("finished", "abandoned")},
-            "in_flight": started - self.ends.total(),
-            "unique": len(self.tries),
-            "faults": started - self.served.total(),
-            "repeated": {key: count for key, count in self.served.items() if count > 1},
-        }
+    known_faults = FAULTS
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request of any kind."""
-        if request.path == "/stats":
-            return web.json_response(self.stats())
+        if (report := self.report(request)) is not None:
+            return report
         if self.key is not None and request.headers.get("Authorization") != f"Bearer {self.key}":
             return _error(401, "Incorrect API key provided.", "invalid_request_error", "invalid_api_key")
         if request.path == "/v1/models":
             models = [{"id": name, "object": "model", "created": 0, "owned_by": "mock"} for name in self.models]
             return web.json_response({"object": "list", "data": models})
-        if request.path != "/v1/chat/completions" or request.method != "POST":
+        if request.path not in ("/v1/chat/completions", "/v1/embeddings") or request.method != "POST":
             return _error(404, f"Invalid URL ({request.method} {request.path})", "invalid_request_error")
-        return await self._chat(request, await request.read())
+        return await self.work(request, await request.read())
 
-    async def _chat(self, request: web.BaseRequest, content: bytes) -> web.StreamResponse:
-        key = blake2b(content, digest_size=8).hexdigest()
-        self._tell(key, "started")
-        self.tries[key] += 1
-        end = "abandoned"
-        try:
-            fault = self._fault(key)
-            if fault is None or fault == "slow":
-                self.served[key] += 1
-            await asyncio.sleep({"slow": self.slow_s, "hang": 1e6}.get(fault or "", self.latency_s))
-            response = await self._respond(request, content, fault)
-            end = "finished"
-        finally:
-            self.ends[end] += 1
-            self._tell(key, end)
-        return response
-
-    def _tell(self, key: str, event: str) -> None:
-        if self._log is not None:
-            self._log.write(f'{{"hash":"{key}","event":"{event}","time":{time.time():.6f}}}\n'.encode())
-
-    def _fault(self, key: str) -> str | None:
-        """Return the fault that this try meets: a fixed function of seed, request and number of the try."""
-        if not self.faults or self.tries[key] > self.faults_per_request:
-            return None
-        digest = blake2b(f"{self.seed} {key} {self.tries[key]}".encode(), digest_size=8).digest()
-        point = int.from_bytes(digest, "big") / 2**64
-        for fault, share in self.faults.items():
-            if point < share:
-                return fault
-            point -= share
-        return None
-
-    async def _respond(self, request: web.BaseRequest, content: bytes, fault: str | None) -> web.StreamResponse:
-        if fault == "rate_limit":
-            response = _error(429, "Rate limit reached for requests.", "requests", "rate_limit_exceeded")
-            response.headers["Retry-After"] = f"{self.retry_after_s:g}"
-        elif fault == "server_error":
-            response = _error(500, "The server had an error while processing your request.", "server_error")
-        else:
-            response = self._completion(json.loads(content), fault)
-        if fault == "truncated":
-            return await _break_off(request, response)
-        await response.prepare(request)
-        await response.write_eof()
-        return response
-
-    def _completion(self, asked: dict[str, Any], fault: str | None) -> web.Response:
-        model, messages = asked["model"], asked["messages"]
-        if self.models and model not in self.models:
-            said = f"The model `{model}` does not exist or you do not have access to it."
+    def respond(self, content: bytes, seen: Seen) -> web.Response:
+        """See `MockServer.respond`."""
+        if seen.outcome == "rate_limit":
+            assert seen.hint_s is not None
+            headers = {
+                "retry-after": str(math.ceil(seen.hint_s)),
+                "retry-after-ms": f"{1000 * seen.hint_s:.0f}",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-requests": f"{seen.hint_s:.3f}s",
+            }
+            return _error(429, "Rate limit reached for requests.", "requests", "rate_limit_exceeded", headers=headers)
+        if seen.outcome == QUOTA:
+            said = (
+                f"Rate limit reached for mock in organization org-mock on requests per day (RPD): Limit "
+                f"{self.requests_per_day}, Used {self.requests_per_day}, Requested 1. Please try again in 24h0m0s."
+            )
+            headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "24h0m0s"}
+            return _error(429, said, "requests", "rate_limit_exceeded", headers=headers)
+        if seen.outcome == "overloaded":
+            return _error(503, "The engine is currently overloaded, please try again later.", "service_unavailable")
+        if seen.outcome == "server_error":
+            return _error(500, "The server had an error while processing your request.", "server_error")
+        asked = json.loads(content)
+        if self.models and asked["model"] not in self.models:
+            said = f"The model `{asked['model']}` does not exist or you do not have access to it."
             return _error(404, said, "invalid_request_error", "model_not_found")
-        prompt_chars = sum(len(message["content"]) for message in messages)
+        texts = _texts(asked)
+        prompt_chars = sum(map(len, texts))
         if prompt_chars > self.context_chars:
             said = f"This model's maximum context length is {self.context_chars} tokens."
             return _error(400, said, "invalid_request_error", "context_length_exceeded", "messages")
-        text = "" if fault == "empty" else answer(messages, asked.get("response_format"))
-        if fault == "malformed":
+        prompt_tokens = prompt_chars // CHARS_PER_TOKEN
+        if "input" in asked:
+            return _embeddings(asked, texts[: -1 if seen.outcome in ("malformed", "empty") else None], prompt_tokens)
+        return self._completion(asked, seen.outcome, prompt_tokens)
+
+    def _completion(self, asked: dict[str, Any], outcome: str, prompt_tokens: int) -> web.Response:
+        text = answer(asked["messages"], asked.get("response_format"))
+        if outcome in ("empty", "refusal"):
+            text = ""
+        if outcome == "malformed":
             text = '{"answer": "' + text[: len(text) // 2].replace('"', "")
-        most_chars = CHARS_PER_TOKEN * asked.get("max_tokens", len(text))
+        most_chars = len(text)
+        if (max_tokens := asked.get("max_tokens", asked.get("max_completion_tokens"))) is not None:
+            most_chars = CHARS_PER_TOKEN * max(0, max_tokens - self.thought_tokens)
         finish = "stop" if len(text) <= most_chars else "length"
+        if outcome == "refusal":
+            finish = "content_filter"
         text = text[:most_chars]
-        prompt_tokens, completion_tokens = prompt_chars // CHARS_PER_TOKEN, len(text) // CHARS_PER_TOKEN
+        thought_tokens = min(self.thought_tokens, self.thought_tokens if max_tokens is None else max_tokens)
+        completion_tokens = thought_tokens + len(text) // CHARS_PER_TOKEN
+        cached_tokens = int(self.cached_share * prompt_tokens)
         # Written out by hand: at thousands of requests a second the encoder would cost more than the rest.
-        return _json(
-            f'{{"id":"chatcmpl-mock","object":"chat.completion","created":{time.time():.0f},"model":{json.dumps(model)},'
+        return json_response(
+            f'{{"id":"chatcmpl-mock","object":"chat.completion","created":{time.time():.0f},'
+            f'"model":{json.dumps(asked["model"])},'
             f'"choices":[{{"index":0,"message":{{"role":"assistant","content":{json.dumps(text)},"refusal":null}},'
             f'"logprobs":null,"finish_reason":"{finish}"}}],"usage":{{"prompt_tokens":{prompt_tokens},'
-            f'"completion_tokens":{completion_tokens},"total_tokens":{prompt_tokens + completion_tokens}}}}}'
+            f'"completion_tokens":{completion_tokens},"total_tokens":{prompt_tokens + completion_tokens},'
+            f'"prompt_tokens_details":{{"cached_tokens":{cached_tokens}}},'
+            f'"completion_tokens_details":{{"reasoning_tokens":{thought_tokens}}}}}}}'
         )
 
 
-async def _break_off(request: web.BaseRequest, response: web.Response) -> web.StreamResponse:
-    """Send the first half of a response, then close the connection."""
-    body = response.body
-    assert isinstance(body, bytes) and request.transport is not None
-    half = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2])
-    request.transport.close()
-    return half
+def _texts(asked: Mapping[str, Any]) -> list[str]:
+    if "input" in asked:
+        return [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
+    return [message["content"] for message in asked["messages"]]
 
 
-def _json(body: str, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=body.encode(), content_type="application/json")
+def _embeddings(asked: Mapping[str, Any], texts: Sequence[str], prompt_tokens: int) -> web.Response:
+    dimensions = asked.get("dimensions", DIMENSIONS)
+    data = []
+    for index, text in enumerate(texts):
+        vector: Any = embedding(text, dimensions)
+        if asked.get("encoding_format") == "base64":
+            vector = base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode()
+        data.append({"object": "embedding", "index": index, "embedding": vector})
+    usage = {"prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens}
+    return json_response(json.dumps({"object": "list", "data": data, "model": asked["model"], "usage": usage}))
 
 
-def _error(status: int, message: str, kind: str, code: str | None = None, param: str | None = None) -> web.Response:
+def embedding(text: str, dimensions: int = DIMENSIONS) -> list[float]:
+    """Return the vector of a text, which is no unit vector: texts that share pairs of letters lie close together."""
+    vector = [0.0] * dimensions
+    for pair in zip(f" {text}", f"{text} ", strict=True):
+        digest = int.from_bytes(blake2b("".join(pair).encode(), digest_size=8).digest(), "big")
+        vector[digest // 2 % dimensions] += 1.0 if digest % 2 else -1.0
+    return vector
+
+
+def _error(
+    status: int,
+    message: str,
+    kind: str,
+    code: str | None = None,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
     """Return an error as OpenAI words it."""
-    return _json(json.dumps({"error": {"message": message, "type": kind, "param": param, "code": code}}), status)
+    error = {"message": message, "type": kind, "param": param, "code": code}
+    return json_response(json.dumps({"error": error}), status, headers)
 
 
 def answer(messages: Sequence[Mapping[str, str]], response_format: Mapping[str, Any] | None = None) -> str:
@@ -248,58 +228,19 @@ def example(schema: Mapping[str, Any], text: str, root: Mapping[str, Any], place
 @asynccontextmanager
 async def serving(mock: MockOpenAI, port: int = 0) -> AsyncIterator[str]:
     """Serve in this event loop; gives the base_url, ending in /v1."""
-    # Cancelled when the client goes away, so that an abandoned request is seen at once.
-    server = web.Server(mock.handle, handler_cancellation=True, access_log=None)
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
-        mock.close()
+    async with serving_at_root(mock, port) as address:
+        yield f"{address}/v1"
 
 
-@contextmanager
-def subprocess_server(*arguments: str) -> Iterator[str]:
+def subprocess_server(*arguments: str) -> AbstractContextManager[str]:
     """Serve from another process with these command line arguments; gives the base_url."""
-    command = [sys.executable, __file__, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        base_url = process.stdout.readline().strip()
-        try:
-            if not base_url:
-                raise RuntimeError(f"the mock server did not start: {' '.join(command)}")
-            yield base_url
-        finally:
-            process.terminate()
+    return script_server(__file__, *arguments)
 
 
 def main() -> None:
     """Serve until terminated; the first line of stdout is the base_url."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", dest="latency_s")
-    parser.add_argument("--log", type=Path)
-    parser.add_argument("--key")
-    parser.add_argument("--model", action="append", default=[], dest="models", help="serve only these names")
-    parser.add_argument("--fault", action="append", default=[], metavar="NAME=SHARE", help=", ".join(FAULTS))
-    parser.add_argument("--faults-per-request", type=int, default=2)
-    parser.add_argument("--slow", type=float, default=2.0, metavar="SECONDS", dest="slow_s")
-    parser.add_argument("--retry-after", type=float, default=0.05, metavar="SECONDS", dest="retry_after_s")
-    parser.add_argument("--context-chars", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    settings = vars(parser.parse_args())
-    port, faults = settings.pop("port"), settings.pop("fault")
-    settings["faults"] = {name: float(share) for name, _, share in (fault.partition("=") for fault in faults)}
-    asyncio.run(_serve_forever(MockOpenAI(**settings), port))
-
-
-async def _serve_forever(mock: MockOpenAI, port: int) -> None:
-    async with serving(mock, port) as base_url:
-        print(base_url, flush=True)
-        await asyncio.Event().wait()
+    port, found = settings(parser(__doc__, FAULTS).parse_args())
+    asyncio.run(serve_forever(MockOpenAI(**found), port, "/v1"))
 
 
 if __name__ == "__main__":
