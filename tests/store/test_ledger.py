@@ -12,7 +12,6 @@ from wmsforge.errors import StepError
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse, Message, Usage
 from wmsforge.store.ledger import Caller, Ledger, call_key
 
-
 CALLER = Caller("recipe", "answers", "m", "q", "run-1")
 
 

@@ -71,6 +71,9 @@ class ChatModel(Component):
     fixed_concurrency: bool = False
     """True where `concurrency` is what the model itself decodes at once: the engine then fills it and looks for no
     other level."""
+    resumes: bool = False
+    """True where a request cut off by a kill is found again by the model instead of made anew, such as one of a
+    stored batch job: it is counted once."""
 
     def quota(self) -> str:
         """Return what the provider counts limits by, such as a digest of key and model; never the key itself.
