@@ -93,8 +93,16 @@ class Answer(Record):
     text: str
     retrieved: tuple[Retrieved, ...] = Field(default=(), description="In the order the model saw them.")
     cited: tuple[int, ...] = Field(default=(), description="Indexes into `retrieved` that the answer rests on.")
+    source_line: str = Field(
+        default="", description="Names the cited sources for a reader; datasets put it below the text."
+    )
     model: str = Field(default="", description="The model that wrote the text.")
     created_at: str = Field(default="", description="When the model answered, ISO 8601 UTC; stays on reuse.")
+
+    @property
+    def text_with_sources(self) -> str:
+        """What a reader is given. Filters judge `text`, which holds nothing but the answer itself."""
+        return f"{self.text}\n\n{self.source_line}" if self.source_line else self.text
 
 
 class Artifact(BaseModel):

@@ -32,7 +32,10 @@ class Alpaca(RowExporter):
 
     def row(self, answer: Answer, origin: Origin) -> AlpacaRow:
         return AlpacaRow(
-            instruction=answer.question.text, input="", output=answer.text, metadata=metadata(answer, origin)
+            instruction=answer.question.text,
+            input="",
+            output=answer.text_with_sources,
+            metadata=metadata(answer, origin),
         )
 
     def write(self, rows: Iterable[Row], file: BinaryIO) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from wmsforge.builtin.evidence import Evidence, find_evidence
-from wmsforge.builtin.rag_prompt import build_messages, heading, one_line, wording
+from wmsforge.builtin.rag_prompt import Messages, build_messages, heading, one_line, wording
 from wmsforge.errors import RecordError, StepError
 from wmsforge.options import ChatModelRef, FilterRef, Ref, RetrieverRef
 from wmsforge.options import Options as BaseOptions
@@ -138,26 +138,39 @@ class RetrievalAnswers(AnswerGenerator):
         """Ask once."""
         texts = [(heading, text) for _, heading, text in showing]
         request = ChatRequest(
-            messages=build_messages(self._words, texts, question.text, instruct=self._chat.instruct),
+            messages=self._messages(texts, question.text),
             max_tokens=self.options.max_tokens,
-            temperature=0.0 if sample == 0 else self.options.temperature,
+            temperature=self._temperature(sample),
             sample=sample,
             stop=() if self._chat.instruct else ("\n",),
         )
         response = await self._chat.complete(request)
         return self._read(question, found, [index for index, _, _ in showing], response)
 
+    def _messages(self, texts: Sequence[tuple[str, str]], question: str) -> Messages:
+        """Return what is asked, for (heading, text) pairs."""
+        return build_messages(self._words, texts, question, instruct=self._chat.instruct)
+
+    def _temperature(self, sample: int) -> float:
+        return 0.0 if sample == 0 else self.options.temperature
+
+    def _take_apart(self, written: str) -> tuple[str, list[int]]:
+        """Return the answer's text without its citations, and the numbers that it cites."""
+        numbers = [int(number) for group in _CITATION.findall(written) for number in group.split(",")]
+        return _CITATION.sub("", written).strip(), numbers
+
     def _read(
         self, question: Question, found: Sequence[Retrieved], shown: Sequence[int], response: ChatResponse
     ) -> Answer:
         if response.finish_reason == "length":
             raise RecordError(
-                TRUNCATED, f"the answer reached max_tokens ({self.options.max_tokens})", raw=response.text
+                TRUNCATED,
+                f"the answer reached max_tokens ({self.options.max_tokens}); raise it, or ask for shorter answers",
+                raw=response.text,
             )
         if response.finish_reason == "refusal":
             raise RecordError(REFUSAL, "the model refused to answer", raw=response.text)
-        numbers = [int(number) for group in _CITATION.findall(response.text) for number in group.split(",")]
-        text = _CITATION.sub("", response.text).strip()
+        text, numbers = self._take_apart(response.text)
         if not text:
             raise RecordError(EMPTY, "the model gave no text", raw=response.text)
         cited = [shown[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(shown)]

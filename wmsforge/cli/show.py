@@ -64,6 +64,8 @@ def _question(question: Row) -> Iterator[Line]:
 def _answer(answer: Row, passages: bool) -> Iterator[Line]:
     yield from _question(answer["question"])
     yield f"A  {answer['text']}", ""
+    if line := answer.get("source_line"):
+        yield f"   {line}", ""
     yield answer.get("model") or "", "dim"
     for index, found in enumerate(answer["retrieved"]):
         passage, cited = found["passage"], index in answer["cited"]

@@ -68,7 +68,7 @@ def messages_row(answer: Answer, origin: Origin, system: str) -> MessagesRow:
     """Return the row of one answer; an empty `system` adds no system turn."""
     turns = [Turn(role="system", content=system)] if system else []
     turns.append(Turn(role="user", content=answer.question.text))
-    turns.append(Turn(role="assistant", content=answer.text))
+    turns.append(Turn(role="assistant", content=answer.text_with_sources))
     return MessagesRow(messages=turns, metadata=metadata(answer, origin))
 
 
