@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -25,7 +24,9 @@ from wmsforge.reasons import (
 )
 from wmsforge.run.events import Events, now
 from wmsforge.run.limits.budget import Purse, Spent
-from wmsforge.run.limits.limiter import Limiter, Place
+from wmsforge.run.limits.clock import now_s
+from wmsforge.run.limits.limiter import Ended, Limiter, Place
+from wmsforge.run.limits.under_way import UnderWay
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Attempt, Caller, Ledger
@@ -56,11 +57,15 @@ class Provider:
     limiter: Limiter
     price: Price | None
     purse: Purse | None
+    under_way: UnderWay = field(default_factory=UnderWay)
+    """The calls of all providers of the run."""
+    resumes: bool = False
+    """See `ChatModel.resumes`."""
 
     @property
     def counts_ahead(self) -> bool:
-        """Whether what a call may use must be known before it is made."""
-        return self.purse is not None or self.limiter.paced or self.limiter.durable
+        """Whether what a call may use is counted before it is made, so that a kill cannot make it uncounted."""
+        return self.purse is not None or self.limiter.durable or self.resumes
 
     def cost_usd(self, usage: Usage) -> float | None:
         """Return what a call cost, None if the price is unknown."""
@@ -74,6 +79,20 @@ class Call:
     key: bytes
     most: Usage
     """What it may use at most; nothing unless the provider counts ahead."""
+
+
+@dataclass
+class _Try:
+    """One try of a call that may be made now, and what comes of it."""
+
+    most: Spent
+    real: Spent
+    """What it used, or may have used where no one knows."""
+    place: Place
+    takes_over: int | None
+    """The ledger's row of the same request, made by a process that was killed."""
+    row: int | None = None
+    ended: Ended = field(default_factory=Ended)
 
 
 class Tries:
@@ -104,7 +123,19 @@ class Tries:
             ParkedError: If a quota or the budget is used up.
             StepError: If nothing gets through to the provider any more, or it will take no call.
         """
-        first_at = time.monotonic()
+        try:
+            return await self._until_answered(call, ask, usage_of, store)
+        except ParkedError as error:
+            await self._provider.under_way.park(error)
+
+    async def _until_answered(
+        self,
+        call: Call,
+        ask: Callable[[], Awaitable[T]],
+        usage_of: Callable[[T], Usage],
+        store: Callable[[T | RecordError, float | None, int | None], None],
+    ) -> T:
+        first_at = now_s()
         attempt = 0
         while True:
             attempt += 1
@@ -112,7 +143,7 @@ class Tries:
                 return await self._once(call, ask, usage_of, store)
             except RetryableError as error:
                 pause_s = _pause(attempt, error.after_s)
-                self._check_patience(error, attempt, pause_s, time.monotonic() - first_at)
+                self._check_patience(error, attempt, pause_s, now_s() - first_at)
                 self.counts.retries += 1
                 await asyncio.sleep(pause_s)
 
@@ -123,49 +154,63 @@ class Tries:
         usage_of: Callable[[T], Usage],
         store: Callable[[T | RecordError, float | None, int | None], None],
     ) -> T:
-        provider, limiter, purse = self._provider, self._provider.limiter, self._provider.purse
-        most_cost = provider.cost_usd(call.most)
-        most = Spent(most_cost or 0.0, 1, _tokens(call.most))
-        place = await limiter.enter(most.tokens)
-        real = most
-        row: int | None = None
-        aside = False
-        seconds: float | None = None
-        reason, detail, hint_s = "", "", None
+        provider = self._provider
+        one = await self._begin(call)
         try:
-            if purse is not None:
-                await purse.set_aside(most)
-                aside = True
-            if purse is not None or limiter.durable:
-                row = self._ledger.begin(call.key, self._caller, call.most, most_cost, now())
-            start = time.perf_counter()
+            if provider.counts_ahead:
+                at_most = provider.cost_usd(call.most)
+                one.row = self._ledger.begin(call.key, self._caller, call.most, at_most, now(), one.takes_over)
+            start = now_s()
             try:
                 answer = await self._in_time(ask)
             except (RetryableError, RecordError) as error:
-                reason = error.reason if error.reason in OF_THE_SERVER else ""
-                detail, hint_s = error.detail, getattr(error, "after_s", None)
-                real = self._failed(call, error, most, row, place, store)
+                self._failed(call, one, error, store)
                 raise
             except (ParkedError, StepError) as error:
                 code = QUOTA if isinstance(error, ParkedError) else AUTHENTICATION
-                real = Spent(requests=1)
-                self._ledger.add(call.key, self._caller, Attempt(code, str(error)), now(), row)
+                one.real = Spent(requests=1)
+                self._ledger.add(call.key, self._caller, Attempt(code, str(error)), now(), one.row)
                 raise
-            seconds = time.perf_counter() - start
+            one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
             cost = provider.cost_usd(usage)
-            real = Spent(cost or 0.0, 1, _tokens(usage))
+            one.real = Spent(cost or 0.0, 1, _tokens(usage))
             # Stored while the place is held: what a crash can cost is what is in flight.
-            store(answer, cost, row)
-            limiter.settle(place, real.tokens)
+            store(answer, cost, one.row)
         finally:
-            if aside:
-                assert purse is not None  # something was set aside in it
-                purse.settle(most, real)
-            limiter.leave(place, seconds, reason, detail, hint_s)
+            self._end(one)
         self.counts.calls += 1
         self.counts.pay(usage.__dict__, cost)
         return answer
+
+    async def _begin(self, call: Call) -> _Try:
+        """Wait until a call may be made. Money comes first: who waits for it holds no place."""
+        provider, limiter, purse = self._provider, self._provider.limiter, self._provider.purse
+        most = Spent(provider.cost_usd(call.most) or 0.0, 1, _tokens(call.most))
+        before = self._ledger.interrupted(call.key, self._caller) if provider.resumes else None
+        if purse is not None:
+            await purse.set_aside(most, None if before is None else Spent(before.cost_usd, 1, before.tokens))
+        place: Place | None = None
+        try:
+            place = await limiter.enter(most.tokens)
+            if not provider.resumes:  # what is found again need not end before the run does
+                await provider.under_way.enter()
+        except BaseException:
+            if place is not None:
+                limiter.leave(place, Ended())
+            if purse is not None:
+                purse.settle(most, Spent())
+            raise
+        return _Try(most, most, place, None if before is None else before.row)
+
+    def _end(self, one: _Try) -> None:
+        provider = self._provider
+        if not provider.resumes:
+            provider.under_way.leave()
+        if provider.purse is not None:
+            provider.purse.settle(one.most, one.real)
+        provider.limiter.settle(one.place, one.real.tokens)
+        provider.limiter.leave(one.place, one.ended)
 
     async def _in_time(self, ask: Callable[[], Awaitable[T]]) -> T:
         timeout_s = self._provider.options.timeout_s
@@ -178,34 +223,33 @@ class Tries:
     def _failed(
         self,
         call: Call,
+        one: _Try,
         error: RetryableError | RecordError,
-        most: Spent,
-        row: int | None,
-        place: Place,
         store: Callable[[RecordError, float | None, int | None], None],
-    ) -> Spent:
-        """Store a try that gave nothing usable. Return what it cost, or may have cost where no one knows."""
-        counts = self.counts
+    ) -> None:
+        """Store a try that gave nothing usable."""
+        counts, ended = self.counts, one.ended
         counts.failures[error.reason] = counts.failures.get(error.reason, 0) + 1
+        ended.heard = error.reason not in OF_THE_SERVER
+        ended.reason = "" if ended.heard else error.reason
+        ended.detail, ended.hint_s = error.detail, getattr(error, "after_s", None)
         if error.usage is not None:
             usage = Usage.model_validate(error.usage)
             cost = self._provider.cost_usd(usage)
             counts.pay(usage.__dict__, cost)
+            one.real = Spent(cost or 0.0, 1, _tokens(usage))
             if isinstance(error, RecordError):
-                store(error, cost, row)
-            else:
-                attempt = Attempt(error.reason, error.detail, error.raw, usage, cost)
-                self._ledger.add(call.key, self._caller, attempt, now(), row)
-            self._provider.limiter.settle(place, _tokens(usage))
-            return Spent(cost or 0.0, 1, _tokens(usage))
-        unbilled = error.reason in UNBILLED
-        usage, spent = (NOTHING, Spent(requests=1)) if unbilled else (call.most, most)
-        known = not unbilled and self._provider.counts_ahead
-        attempt = Attempt(error.reason, error.detail, error.raw, usage, spent.usd if known else None, known)
-        self._ledger.add(call.key, self._caller, attempt, now(), row)
-        if unbilled:
-            self._provider.limiter.settle(place, 0)
-        return spent
+                store(error, cost, one.row)
+                return
+            attempt = Attempt(error.reason, error.detail, error.raw, usage, cost)
+        elif error.reason in UNBILLED:
+            one.real = Spent(requests=1)
+            attempt = Attempt(error.reason, error.detail, error.raw)
+        else:  # it may have been charged
+            known = self._provider.counts_ahead
+            cost = one.most.usd if known else None
+            attempt = Attempt(error.reason, error.detail, error.raw, call.most, cost, at_most=known)
+        self._ledger.add(call.key, self._caller, attempt, now(), one.row)
 
     def _check_patience(self, error: RetryableError, attempt: int, pause_s: float, spent_s: float) -> None:
         """Say why the run is slow when a pause is long; stop where waiting is for another day, or for nothing."""
@@ -213,7 +257,8 @@ class Tries:
         if pause_s > PARK_AFTER_S:
             again = datetime.now(UTC) + timedelta(seconds=pause_s)
             raise ParkedError(
-                f"Model {provider.name!r} asks to wait {pause_s / 60:,.0f} minutes ({error.reason}).",
+                f"Model {provider.name!r} asks to wait {pause_s / 60:,.0f} minutes, until {again:%Y-%m-%d %H:%M} UTC "
+                f"({error}).\nEverything so far is stored and is not paid again: run the same command then.",
                 reset_at=again.isoformat(timespec="seconds"),
             ) from error
         if provider.limiter.breaker.down_s > options.max_retry_s:

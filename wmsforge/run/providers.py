@@ -8,6 +8,7 @@ from wmsforge.recipe.model import Recipe
 from wmsforge.run.events import Events
 from wmsforge.run.limits.budget import Purse, Spent
 from wmsforge.run.limits.limiter import Limiter
+from wmsforge.run.limits.under_way import UnderWay
 from wmsforge.run.provider import Provider
 from wmsforge.steps.chat_model import ChatModel
 from wmsforge.steps.embedder import Embedder
@@ -23,6 +24,7 @@ class Providers:
         self._ledger = ledger
         self._events = events
         self._limiters: dict[str, Limiter] = {}
+        self._under_way = UnderWay()
         self._purse: Purse | None = None
         if recipe.budget is not None:
             self._purse = Purse(recipe.budget, _spent(ledger, recipe.name), recipe.path)
@@ -47,7 +49,9 @@ class Providers:
                 f"Add to the model: price: {{input: 0.5, output: 2}} (USD per million tokens); price: 0 if it is yours."
             )
         quota = model.quota() or f"{self._recipe.name}/{id}"
-        return Provider(name, quota, options, self._limiter(name, quota, options, fixed), price, self._purse)
+        limiter = self._limiter(name, quota, options, fixed)
+        resumes = isinstance(model, ChatModel) and model.resumes
+        return Provider(name, quota, options, limiter, price, self._purse, self._under_way, resumes)
 
     def _limiter(self, name: str, quota: str, options: LimitOptions, fixed: bool) -> Limiter:
         if quota not in self._limiters:

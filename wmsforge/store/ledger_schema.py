@@ -56,6 +56,7 @@ figures are what it may have used."""
 
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS attempts_by_recipe ON attempts (recipe, step)",
+    "CREATE INDEX IF NOT EXISTS attempts_by_key ON attempts (key)",
     "CREATE INDEX IF NOT EXISTS calls_by_recipe ON calls (recipe, step)",
 )
 VERSION = 2

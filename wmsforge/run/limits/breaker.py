@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+
+from wmsforge.run.limits.clock import now_s
 
 IN_A_ROW = 10
 """Failures without a success between them, after which calls wait."""
+THROTTLED_S = 1.0
+"""How long they must go on where the server says that there are too many calls: it may be at work on the others."""
 FIRST_S, MOST_S = 1.0, 60.0
 """The pause before the first call that asks for all, and before later ones at most; a server's hint comes first."""
 
@@ -32,7 +35,7 @@ class Breaker:
     @property
     def down_s(self) -> float:
         """Seconds since calls began to fail one after another, 0 while they do not."""
-        return 0.0 if self._down_since is None else time.monotonic() - self._down_since
+        return 0.0 if self._down_since is None else now_s() - self._down_since
 
     async def enter(self) -> bool:
         """Wait until a call may pass. True means that it asks for all others, and must `leave`."""
@@ -42,11 +45,20 @@ class Breaker:
                 continue
             self._asking = True
             try:
-                await asyncio.sleep(max(0.0, self._again_at - time.monotonic()))
+                while self._open and (pause_s := self._again_at - now_s()) > 0:
+                    # A late failure may prolong the pause, and a late success end it.
+                    news = self._news
+                    try:
+                        async with asyncio.timeout(pause_s):
+                            await news.wait()
+                    except TimeoutError:
+                        continue
             except BaseException:
                 self.leave()
                 raise
-            return True
+            if self._open:
+                return True
+            self.leave()
         return False
 
     def leave(self) -> None:
@@ -62,21 +74,22 @@ class Breaker:
             self._open = False
             self._tell()
 
-    def failed(self, why: str, hint_s: float | None) -> None:
+    def failed(self, why: str, hint_s: float | None, *, throttled: bool = False) -> None:
         """A call failed in a way that says something about the server.
 
         Args:
             why: What it said, for people.
             hint_s: Seconds it asked to wait.
+            throttled: Whether it only said that there are too many calls.
         """
         self._failed += 1
         if self._down_since is None:
-            self._down_since = time.monotonic()
-        if self._failed < IN_A_ROW:
+            self._down_since = now_s()
+        if self._failed < IN_A_ROW or (throttled and not self._open and self.down_s < THROTTLED_S):
             return
         news = not self._open or self._asking
         pause_s = hint_s if hint_s is not None else min(MOST_S, FIRST_S * 2**self._pauses)
-        self._again_at = max(self._again_at, time.monotonic() + pause_s)
+        self._again_at = max(self._again_at, now_s() + pause_s)
         self._open = True
         if news:
             self._pauses += 1

@@ -40,17 +40,22 @@ class Purse:
         self._in_flight = 0
         self._settled = asyncio.Event()
 
-    async def set_aside(self, most: Spent) -> None:
+    async def set_aside(self, most: Spent, counted: Spent | None = None) -> None:
         """Set aside what a call may cost at most; wait for calls in flight while it does not fit.
+
+        Args:
+            counted: What is counted for this very call already, by a process that was killed.
 
         Raises:
             ParkedError: If it does not fit and nothing is in flight that could give back.
         """
-        while (over := self._over(self._spent + self._set_aside + most)) and self._in_flight:
+        counted = counted or Spent()
+        while (over := self._over(self._spent - counted + self._set_aside + most)) and self._in_flight:
             self._settled.clear()
             await self._settled.wait()
         if over:
             raise ParkedError(self._words(over))
+        self._spent -= counted
         self._set_aside += most
         self._in_flight += 1
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from wmsforge.reasons import THROTTLED
+from wmsforge.reasons import THROTTLED, TIMEOUT
 from wmsforge.run.limits.breaker import Breaker
-from wmsforge.run.limits.day import Day, day_start
+from wmsforge.run.limits.clock import now_s
+from wmsforge.run.limits.day import Day, day_start, now_utc
 from wmsforge.run.limits.level import Level
-from wmsforge.run.limits.window import MINUTE_S, Window
+from wmsforge.run.limits.pace import REMEMBERED_S, Pace
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Ledger
+
+HELD_BACK_S = 0.01
+"""A call that waited this long for something else than its place says nothing about the level."""
+NO_ROUND = -1
 
 
 @dataclass
@@ -20,9 +24,25 @@ class Place:
     """A place in flight."""
 
     round: int
+    """Of the level; `NO_ROUND` where something else held the call back."""
     asks_for_all: bool
-    windows: list[tuple[Window, list[float]]] = field(default_factory=list)
-    """The entry of each call that counts tokens, to be corrected when they are known."""
+    tokens: list[float] | None = None
+    """What it holds of the tokens a minute, to be corrected when they are known."""
+
+
+@dataclass
+class Ended:
+    """What came of a call."""
+
+    seconds: float | None = None
+    """How long the answer took, None if there was none."""
+    reason: str = ""
+    """Why there was none, if that says something about the server; else empty."""
+    detail: str = ""
+    hint_s: float | None = None
+    """Seconds the server asked to wait."""
+    heard: bool = False
+    """Whether the server dealt with what was asked, be it with a refusal."""
 
 
 class Limiter:
@@ -50,19 +70,18 @@ class Limiter:
     ) -> None:
         self.level = Level(min(each.concurrency for each in options), fixed=fixed, changed=tell)
         self.breaker = Breaker(self._opened)
-        self.paced = any(_set(options, "requests_per_minute") + _set(options, "tokens_per_minute"))
+        a_minute, tokens_a_minute = _strictest(options, "requests_per_minute"), _strictest(options, "tokens_per_minute")
+        self.paced = a_minute is not None or tokens_a_minute is not None
         self._name = name
         self._warn = warn
-        self._turns = asyncio.Lock()
-        recent = ledger.recent(quota, MINUTE_S) if self.paced else []
-        self._requests = _window(_set(options, "requests_per_minute"), [(ago, 1) for ago, _ in recent])
-        self._tokens = _window(_set(options, "tokens_per_minute"), recent)
+        recent = ledger.recent(quota, REMEMBERED_S) if self.paced else []
+        self._pace = Pace(a_minute, tokens_a_minute, recent)
         self._day: Day | None = None
-        a_day = _set(options, "requests_per_day")
-        if a_day:
-            zone = next(each.day_starts_in for each in options if each.requests_per_day == min(a_day))
-            self._day = Day(name, min(a_day), zone, ledger.requests_since(quota, day_start(zone)))
-        self.durable = self._day is not None
+        a_day = _strictest(options, "requests_per_day")
+        if a_day is not None:
+            zone = next(each.day_starts_in for each in options if each.requests_per_day == a_day)
+            self._day = Day(name, a_day, zone, ledger.requests_since(quota, day_start(zone, now_utc())))
+        self.durable = self.paced or self._day is not None
         """Whether a request must be counted even when the process is killed while it is under way."""
 
     async def enter(self, tokens: int) -> Place:
@@ -74,52 +93,40 @@ class Limiter:
         Raises:
             ParkedError: If the day's requests are used up.
         """
-        round = await self.level.acquire()
-        place = Place(round, asks_for_all=False)
+        place = Place(await self.level.acquire(), asks_for_all=False)
         try:
+            waits_since = now_s()
             place.asks_for_all = await self.breaker.enter()
             if self.paced:
-                await self._pace(place, tokens)
+                place.tokens = await self._pace.enter(tokens)
+            if now_s() - waits_since > HELD_BACK_S:
+                place.round = NO_ROUND
             if self._day is not None:
                 self._day.take()
         except BaseException:
-            self._give_back(place)
+            place.round = NO_ROUND
+            self._give_back(place, Ended())
             raise
         return place
 
-    def leave(
-        self, place: Place, seconds: float | None, reason: str = "", detail: str = "", hint_s: float | None = None
-    ) -> None:
-        """Give the place back, with what came of the call.
-
-        Args:
-            seconds: How long the answer took, None if there was none.
-            reason: Why there was none, if that says something about the server; else empty.
-        """
-        if reason:
-            self.breaker.failed(f"{reason}: {detail}" if detail else reason, hint_s)
-        elif seconds is not None:
+    def leave(self, place: Place, ended: Ended) -> None:
+        """Give the place back, with what came of the call."""
+        if ended.reason:
+            why = f"{ended.reason}: {ended.detail}" if ended.detail else ended.reason
+            self.breaker.failed(why, ended.hint_s, throttled=ended.reason in THROTTLED)
+        elif ended.heard:
             self.breaker.succeeded()
-        self._give_back(place, seconds, turned_away=reason in THROTTLED)
+        self._give_back(place, ended)
 
     def settle(self, place: Place, tokens: int) -> None:
         """Say how many tokens the call really used."""
-        for window, entry in place.windows:
-            window.settle(entry, tokens)
+        self._pace.settle(place.tokens, tokens)
 
-    def _give_back(self, place: Place, seconds: float | None = None, *, turned_away: bool = False) -> None:
+    def _give_back(self, place: Place, ended: Ended) -> None:
         if place.asks_for_all:
             self.breaker.leave()
-        self.level.release(place.round, seconds, turned_away=turned_away)
-
-    async def _pace(self, place: Place, tokens: int) -> None:
-        async with self._turns:  # first come, first served
-            for window, amount, counts_tokens in ((self._requests, 1, False), (self._tokens, tokens, True)):
-                if window is None:
-                    continue
-                entry = await window.enter(amount)
-                if counts_tokens:
-                    place.windows.append((window, entry))
+        turned_away = ended.reason in THROTTLED or ended.reason == TIMEOUT
+        self.level.release(place.round, ended.seconds, turned_away=turned_away)
 
     def _opened(self, pause_s: float, why: str) -> None:
         self._warn(
@@ -128,9 +135,5 @@ class Limiter:
         )
 
 
-def _set(options: Sequence[LimitOptions], name: str) -> list[int]:
-    return [limit for each in options if (limit := getattr(each, name)) is not None]
-
-
-def _window(limits: Sequence[int], used: Sequence[tuple[float, float]]) -> Window | None:
-    return Window(min(limits), used) if limits else None
+def _strictest(options: Sequence[LimitOptions], name: str) -> int | None:
+    return min((limit for each in options if (limit := getattr(each, name)) is not None), default=None)

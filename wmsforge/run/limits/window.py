@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+
+from wmsforge.run.limits.clock import now_s
 
 MINUTE_S = 60.0
+SLACK_S = 0.2
+"""Added to the minute, since a request reaches the provider a little after it was sent, and not all equally late."""
 
 
 class Window:
@@ -18,45 +20,35 @@ class Window:
         used: (seconds ago, amount) of what an earlier process used.
     """
 
-    def __init__(
-        self, most: float, used: Iterable[tuple[float, float]] = (), clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, most: float, used: Iterable[tuple[float, float]] = ()) -> None:
         self._most = most
-        self._clock = clock
-        self._total = 0.0
-        now = clock()
+        now = now_s()
         self._entries = deque([now - ago, amount] for ago, amount in sorted(used, reverse=True))
         self._total = sum(amount for _, amount in self._entries)
 
     def wait_s(self, amount: float) -> float:
         """Return the seconds until `amount` fits; more than the whole window fits when it is empty."""
-        now = self._clock()
-        while self._entries and self._entries[0][0] <= now - MINUTE_S:
+        now = now_s()
+        while self._entries and self._entries[0][0] <= now - MINUTE_S - SLACK_S:
             self._total -= self._entries.popleft()[1]
         excess = self._total + min(amount, self._most) - self._most
-        if excess <= 0:
-            return 0.0
+        freed_at = now
         for moment, used in self._entries:
-            excess -= used
             if excess <= 1e-9:
-                return max(0.001, moment + MINUTE_S - now)
-        return MINUTE_S
-
-    async def enter(self, amount: float) -> list[float]:
-        """Wait until `amount` fits and use it; the entry is for `settle`. One caller at a time."""
-        while pause_s := self.wait_s(amount):  # noqa: ASYNC110 - what passes here is time, no event tells
-            await asyncio.sleep(pause_s)
-        return self.take(amount)
+                break
+            excess -= used
+            freed_at = moment + MINUTE_S + SLACK_S
+        return 0.0 if freed_at == now else max(0.001, freed_at - now)
 
     def take(self, amount: float) -> list[float]:
         """Use `amount` now; the entry is for `settle`."""
-        entry = [self._clock(), amount]
+        entry = [now_s(), amount]
         self._entries.append(entry)
         self._total += amount
         return entry
 
     def settle(self, entry: list[float], amount: float) -> None:
         """Correct what an entry used, once it is known."""
-        if entry[0] > self._clock() - MINUTE_S:
+        if self._entries and entry[0] >= self._entries[0][0]:  # else it has left the window
             self._total += amount - entry[1]
         entry[1] = amount
