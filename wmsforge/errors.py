@@ -85,13 +85,15 @@ class ParkedError(WmsforgeError):
     Args:
         message: What is used up, and when it is there again.
         reset_at: When the same command can go on, ISO 8601 with zone; None when that needs a decision.
+        options: What the command needs to go on before that, such as `("--set", "budget.usd=2")`.
     """
 
     exit_code = 5
 
-    def __init__(self, message: str, reset_at: str | None = None) -> None:
+    def __init__(self, message: str, reset_at: str | None = None, options: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.reset_at = reset_at
+        self.options = tuple(options)
 
 
 class RecordError(WmsforgeError):

@@ -15,6 +15,7 @@ from wmsforge.yaml.yaml12 import parse
 GOOD = """\
 name: wms
 language: ko
+budget: {usd: 1.5, tokens: 1e6}
 models:
   expert: {use: echo, api_key: "${KEY}", concurrency: "${N}", timeout_s: 1e2}
   vectors: {use: tiny/unit, kind: embedder}
@@ -63,6 +64,9 @@ def test_a_good_recipe_is_valid(schema: dict[str, Any]) -> None:
         ("name: wms\n", "", ""),
         ("language: ko", "langauge: ko", ""),
         ("name: wms", "name: a/b", "name"),
+        ("usd: 1.5", "usd: -1", "budget.usd"),
+        ("usd: 1.5", "eur: 1.5", "budget"),
+        ("{usd: 1.5, tokens: 1e6}", "1.5", "budget"),
         ("use: files", "use: fils", "steps.documents.use"),
         ("use: files", "use: echo", "steps.documents.use"),
         ("path: data", "pth: data", "steps.documents"),

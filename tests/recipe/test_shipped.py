@@ -36,7 +36,7 @@ def test_a_shipped_recipe_is_valid(path: Path, monkeypatch: pytest.MonkeyPatch) 
     host = load_plugins()
     text = path.read_text(encoding="utf-8")
     absent = sorted(OURS - {plugin.name for plugin in host.plugins if plugin.status == "loaded"})
-    variables = re.findall(r"\$\{(\w+)", text)
+    variables = re.findall(r"\$\{(\w+)\}", text)  # those without a default
     environ = {name: "http://127.0.0.1:9/v1" if name.endswith("URL") else "fake" for name in variables}
     try:
         recipe = load_recipe(path, registry=host.registry, environ=environ)

@@ -109,6 +109,9 @@ def test_set_takes_equals_signs_variables_and_nothing(load: Callable[..., Recipe
             "models.expert.use.x=1",
             "models.expert.use.x: models.expert.use is a single value. Set it whole: --set models.expert.use=...",
         ),
+        ("budget.usd=-1", "budget.usd: must be a number >= 0, got -1."),
+        ("budget.eur=1", "budget.eur: the unit 'eur' is unknown. Known are: usd, requests, tokens."),
+        ("budget=1", "budget: must be a mapping of usd, requests, tokens, got 1. Write: budget: {usd: 1}"),
         ("seed=[1", "seed: not valid YAML: expected ',' or ']', but got '<stream end>'."),
         (
             "models.expert.api_key=sk-1",

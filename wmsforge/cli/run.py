@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wmsforge.cli.loading import Planned, load_plan, planning_options
+from wmsforge.cli.parking import command, parked
 from wmsforge.cli.terminal import clean, console
+from wmsforge.errors import ParkedError
 from wmsforge.store.workspace import DEFAULT
 
 if TYPE_CHECKING:
@@ -37,10 +37,13 @@ def run(context: click.Context, /, **arguments: Any) -> None:
         return
     steps: dict[str, StepRun] = {}
     progress = _progress(planned, steps)
-    signal = drive(Runner(planned.plan, planned.host, planned.workspace, progress, steps), progress)
+    try:
+        signal = drive(Runner(planned.plan, planned.host, planned.workspace, progress, steps), progress)
+    except ParkedError as error:
+        raise parked(error, context) from error
     if signal is not None and not progress.serving:
         progress.say(f"Nothing is lost: finished steps and answered model calls are in {planned.workspace.root}.")
-        progress.say(f"Continue: {context.find_root().command_path} {shlex.join(sys.argv[1:])}")
+        progress.say(f"Continue: {command(context)}")
         context.exit(128 + signal)
     _sum_up(planned, {id: step.manifest for id, step in steps.items() if step.manifest})
 

@@ -10,12 +10,13 @@ import click
 
 from wmsforge.cli.completion import complete_recipe
 from wmsforge.cli.loading import workspace_option
+from wmsforge.cli.parking import both_times
 from wmsforge.cli.rows import count_lines, last_json_line
 from wmsforge.cli.stored import recipe_name, run_facts, step_names
 from wmsforge.cli.terminal import amount, as_json, clean, clock, console
 from wmsforge.store.workspace import Workspace
 
-OUTCOMES = {"run_finished": "finished", "run_failed": "failed", "run_stopped": "stopped"}
+OUTCOMES = {"run_finished": "finished", "run_failed": "failed", "run_stopped": "stopped", "run_parked": "parked"}
 """The last event of a run -> how it ended. A run with another one goes on, or its process was killed."""
 
 
@@ -74,7 +75,14 @@ def _run(folder: Path, running: str) -> dict[str, Any]:
     state = OUTCOMES.get(last.get("event", ""), "running" if folder.name == running else "killed")
     facts = run_facts(folder)
     keys = ("recipe", "limit", "command")
-    return {"id": folder.name, "state": state, "last_event_at": last.get("at"), **{key: facts.get(key) for key in keys}}
+    return {
+        "id": folder.name,
+        "state": state,
+        "parked_until": last.get("reset_at"),
+        "why": last.get("error"),
+        "last_event_at": last.get("at"),
+        **{key: facts.get(key) for key in keys},
+    }
 
 
 def _step(place: Workspace, name: str, step: str, preview: bool) -> dict[str, Any]:
@@ -114,6 +122,8 @@ def _print(facts: dict[str, Any]) -> None:
     for recipe in facts["recipes"]:
         out.print()
         out.print(clean(_headline(recipe)), style="bold", soft_wrap=True)
+        if recipe["last_run"] and recipe["last_run"]["state"] == "parked":
+            out.print(clean(recipe["last_run"]["why"].splitlines()[0]), soft_wrap=True)
         out.print(_table(recipe["steps"]))
 
 
@@ -122,7 +132,8 @@ def _headline(recipe: dict[str, Any]) -> str:
     if run is None:
         return f"{recipe['name']}: no run"
     preview = f", a preview of {run['limit']}" if run["limit"] else ""
-    return f"{recipe['name']}: last run {run['id']}{preview}, {run['state']} (last event {run['last_event_at']})"
+    state = f"parked until {both_times(run['parked_until'])}" if run["parked_until"] else run["state"]
+    return f"{recipe['name']}: last run {run['id']}{preview}, {state} (last event {run['last_event_at']})"
 
 
 def _table(steps: list[dict[str, Any]]) -> Any:

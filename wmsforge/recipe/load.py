@@ -14,6 +14,7 @@ from wmsforge.recipe.drafts import ID, Draft, read_models, read_steps
 from wmsforge.recipe.kinds import settle_models, settle_steps
 from wmsforge.recipe.model import ComponentUse, Recipe, Step, models_of
 from wmsforge.recipe.source import Source, read_source
+from wmsforge.recipe.spending import read_budget
 from wmsforge.recipe.wiring import check_sources, cycles, in_order
 from wmsforge.recipe.wording import shown
 from wmsforge.registry import Registry
@@ -40,6 +41,7 @@ def load_recipe(
     """
     source = read_source(path, overrides)
     head = _head(source)
+    budget = read_budget(source)
     models, steps = read_models(source), read_steps(source)
     settle_models(source, registry, models)
     settle_steps(source, registry, steps)
@@ -54,6 +56,7 @@ def load_recipe(
     return Recipe(
         path=str(path),
         **head,
+        budget=budget,
         models={id: use for id, use in built_models.items() if use},
         steps={id: ready[id] for id in in_order(needs)[0]},
         written=source.value,
@@ -63,7 +66,7 @@ def load_recipe(
 def _head(source: Source) -> dict[str, Any]:
     """Return name, language, seed and limits; report what is wrong at the top level."""
     value = source.value
-    known = [*_HEAD, "models", "steps"]
+    known = [*_HEAD, "budget", "models", "steps"]
     for key in value:
         if key not in known:
             hint = did_you_mean(key, known) or f" Known are: {', '.join(known)}."
@@ -85,7 +88,7 @@ _HEAD: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seed": (lambda value: type(value) is int and value >= 0, "an integer >= 0"),
     "max_rejected_share": (lambda value: type(value) in (int, float) and 0 <= value <= 1, "a number from 0 to 1"),
 }
-"""What stands at the top level beside `models` and `steps`: its check, and what it must be."""
+"""What stands at the top level beside `budget`, `models` and `steps`: its check, and what it must be."""
 
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:

@@ -135,6 +135,8 @@ def _put(value: Any, keys: Sequence[str], new: Any) -> yaml12.Path:
     Raises:
         LookupError: If something on the way is not there, or steps or models have no such id.
     """
+    if keys[0] == "budget" and value.get("budget") is None:
+        value["budget"] = {}
     path: list[str | int] = []
     for depth, key in enumerate(keys, start=1):
         here = dotted(tuple(path)) or "the recipe"
@@ -146,7 +148,7 @@ def _put(value: Any, keys: Sequence[str], new: Any) -> yaml12.Path:
                 raise LookupError(f"{here} is a list of {len(value)}; its places count from 0.")
         elif not isinstance(value, dict):
             raise LookupError(f"{here} is a single value. Set it whole: --set {here}=...")
-        elif key not in value and not (last and depth != 2):
+        elif key not in value and not (last and (depth != 2 or keys[0] == "budget")):
             raise LookupError(f"{here} has no {key!r}.{did_you_mean(key, list(value))}")
         path.append(place)
         if last:

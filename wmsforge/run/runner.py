@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmsforge.errors import RecordError, RetryableError, StepError, WmsforgeError
+from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.plan import Plan, PlannedStep
 from wmsforge.run import artifacts
@@ -48,6 +48,7 @@ class Runner:
 
         Raises:
             StepError: If a step failed; every finished store stays, and so do all stored calls.
+            ParkedError: If a quota or the budget is used up; see `UnderWay` for the calls then in flight.
             WorkspaceBusyError: If another process runs in the workspace.
         """
         name = self.plan.recipe.name
@@ -60,21 +61,19 @@ class Runner:
             ledger.close_open()
             models = self.workspace.models_folder(name)
             resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id, models)
+            ending: tuple[str, dict[str, Any]] = ("run_finished", {})
             try:
                 events.emit("run_started", recipe=self.plan.recipe.path, run=self.run_id, limit=self.plan.limit)
                 await self._run_steps(resources, events)
-                events.emit("run_finished")
             except BaseException as error:
                 for step in self.steps.values():
                     step.abandon()
-                stopped = (
-                    "run_stopped" if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) else "run_failed"
-                )
-                events.emit(stopped, error=str(error) if isinstance(error, WmsforgeError) else repr(error))
+                ending = _ending(error)
                 raise
             finally:
                 await self._stop_servers(events)
                 await resources.close()
+                events.emit(ending[0], **ending[1])
                 ledger.close()
                 events.close()
         return self.steps
@@ -170,6 +169,16 @@ class Runner:
             except Exception as error:  # a plugin's stop may raise anything; the rest must still be stopped
                 events.warn(id, f"the server may still run, stopping it failed: {error!r}")
         self._servers.clear()
+
+
+def _ending(error: BaseException) -> tuple[str, dict[str, Any]]:
+    """Return the last event of a run that did not finish."""
+    said = str(error) if isinstance(error, WmsforgeError) else repr(error)
+    if isinstance(error, ParkedError):
+        return "run_parked", {"error": said, "reset_at": error.reset_at}
+    return ("run_stopped" if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)) else "run_failed"), {
+        "error": said
+    }
 
 
 @contextmanager
