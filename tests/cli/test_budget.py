@@ -14,7 +14,8 @@ def test_a_budget_that_is_used_up_parks_the_run_and_a_higher_one_goes_on(project
     assert len(project.calls()) == 8
     assert "The budget of recipe.yaml is used up: 8 of 8 requests are spent" in err
     last = err.splitlines()[-1]
-    assert last.startswith("All answers so far are stored and are not paid again. Continue: python -m wmsforge run")
+    assert last.startswith("Continue: python -m wmsforge run recipe.yaml ")
+    assert last.endswith(" --set budget.requests=8 --set budget.requests=16")
 
     _, again = project.run(*command, code=5)
     assert "8 of 8 requests are spent" in again

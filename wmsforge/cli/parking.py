@@ -17,7 +17,7 @@ def parked(error: ParkedError, context: click.Context) -> ParkedError:
     lines = [str(error)]
     if error.reset_at:
         lines.append(f"Parked until {both_times(error.reset_at)}.")
-    lines.append(f"All answers so far are stored and are not paid again. Continue: {command(context, error.options)}")
+    lines.append(f"Continue: {command(context, error.options)}")
     return ParkedError("\n".join(lines), error.reset_at, error.options)
 
 

@@ -54,7 +54,8 @@ class Purse:
             self._settled.clear()
             await self._settled.wait()
         if over:
-            raise ParkedError(self._words(over))
+            more = f"budget.{over}={_more(getattr(self._budget, over))}"
+            raise ParkedError(self._words(over), options=("--set", more))
         self._spent -= counted
         self._set_aside += most
         self._in_flight += 1
@@ -79,10 +80,9 @@ class Purse:
         written = f"{spent:,.4f} of {most:,.2f} USD" if unit == "usd" else f"{spent:,} of {most:,} {unit}"
         return (
             f"The budget of {self._recipe} is used up: {written} are spent, and the next call might exceed it.\n"
-            f"Everything so far is stored and is not paid again. Go on with a higher one: "
-            f"--set budget.{unit}={_more(most)}"
+            f"Everything so far is stored and is not paid again. A higher budget goes on."
         )
 
 
 def _more(most: float) -> str:
-    return f"{2 * most:g}" if isinstance(most, float) else str(2 * most)
+    return f"{2 * most or 1:g}" if isinstance(most, float) else str(2 * most or 1)
