@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("wmsforge.cli.run:run", "Run a recipe, or continue where it stopped."),
     "status": ("wmsforge.cli.status:status", "Show what a workspace holds."),
     "peek": ("wmsforge.cli.peek:peek", "Read rows of a step, rejected ones too."),
+    "import-index": ("wmsforge.cli.import_index:import_index", "Take over an index that LangChain made."),
     "plugins": ("wmsforge.cli.plugins:plugins", "List installed plugins and what became of them."),
     "components": ("wmsforge.cli.components:components", "List components, or the options of one."),
     "schema": ("wmsforge.cli.schema:schema", "Print the JSON Schema of recipes, for an editor."),

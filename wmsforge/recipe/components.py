@@ -17,6 +17,7 @@ from wmsforge.recipe.environment import Replaced, has_variable
 from wmsforge.recipe.kinds import find, load
 from wmsforge.recipe.model import ComponentUse, Target
 from wmsforge.recipe.source import Source
+from wmsforge.recipe.wiring import needs_source
 from wmsforge.recipe.wording import Fault, faults, value_at, written_path
 from wmsforge.registry import Registry, a
 from wmsforge.steps.base import Component
@@ -56,7 +57,7 @@ class Components:
                 self._source.problem(at, "a variable cannot say what is referred to. Write the id or the name itself.")
             elif target := self._target(ref, at):
                 if ref.kind == "retriever" and target.inline and draft.offer.kind != "retriever":
-                    self._source.problem(at, self._unbuilt(ref, draft.offer.kind))
+                    self._source.problem(at, self._unbuilt(ref, target.inline, draft.offer.kind))
                 targets.append((ref, target))
         line = self._source.line(draft.path)
         return ComponentUse(draft.offer, draft.component, options, draft.options, line, tuple(targets))
@@ -111,12 +112,11 @@ class Components:
         use = self.build(draft)
         return Target(inline=use) if use else None
 
-    def _unbuilt(self, ref: Ref, holder: str) -> str:
+    def _unbuilt(self, ref: Ref, use: ComponentUse, holder: str) -> str:
         """Say why an index may not stand inside of anything but another retriever: it has no documents."""
         name, steps = ref.name or ref.use, ", ".join(map(repr, self._ids("retriever")))
-        remedy = (
-            f"Write the id of such a step: {steps}." if steps else f"Add one: index: {{use: {name}, from: documents}}"
-        )
+        options = "from: documents" if needs_source("retriever", use.component) else "..."
+        remedy = f"Write the id of such a step: {steps}." if steps else f"Add one: index: {{use: {name}, {options}}}"
         return f"{a(holder)} searches the finished index of a step, and no step builds this {name!r}. {remedy}"
 
     def _mismatch(self, ref: Ref, path: yaml12.Path, kind: str) -> None:

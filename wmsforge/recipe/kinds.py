@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from wmsforge.errors import PluginError
 from wmsforge.recipe.drafts import RESOURCE_KINDS, STEP_KINDS, Draft, UseDraft
 from wmsforge.recipe.source import Source
-from wmsforge.recipe.wiring import NEEDS_NO_SOURCE, gives, in_order, takes
+from wmsforge.recipe.wiring import gives, in_order, needs_source, takes
 from wmsforge.registry import Offer, Registry, a
 from wmsforge.steps.base import Component
 
@@ -78,7 +78,7 @@ def _choose(
         component = load(source, registry, use, offer)
         if component is None:
             return []
-        if given in takes(offer.kind, component) if draft.reads else offer.kind in NEEDS_NO_SOURCE:
+        if given in takes(offer.kind, component) if draft.reads else not needs_source(offer.kind, component):
             fitting.append(offer)
     if len(fitting) == 1:
         return fitting

@@ -11,6 +11,7 @@ from wmsforge.registry import a
 from wmsforge.steps.base import Component
 from wmsforge.steps.exporter import ModelExporter
 from wmsforge.steps.filter import CorpusFilter, Filter
+from wmsforge.steps.retriever import Retriever
 
 RECORDS = ("Document", "Question", "Answer")
 ARTIFACTS = ("index", "dataset", "adapter", "model", "endpoint", "report")
@@ -44,7 +45,14 @@ def takes(kind: str, component: type[Component]) -> tuple[str, ...]:
         return ("adapter", "model")
     if issubclass(component, (Filter, CorpusFilter)):
         return tuple(record.__name__ for record in component.accepts)
+    if issubclass(component, Retriever) and not component.reads_documents:
+        return ()
     return _TAKES[kind]
+
+
+def needs_source(kind: str, component: type[Component]) -> bool:
+    """Tell whether a step of this kind and component is nothing without a `from`."""
+    return kind not in NEEDS_NO_SOURCE and bool(takes(kind, component))
 
 
 def gives(kind: str, component: type[Component], source: str) -> str:
@@ -62,12 +70,13 @@ def check_sources(source: Source, draft: Draft, steps: Mapping[str, Draft]) -> N
     assert use.component is not None  # its kind is known, so its class is
     at = (*draft.path, "from")
     wanted = takes(draft.kind, use.component)
-    if draft.kind == "loader":
+    if not wanted:
         if draft.reads:
-            source.problem(at, "a loader reads no step. Remove 'from'.")
+            who = a(draft.kind) if draft.kind == "loader" else f"the {draft.kind} {use.name!r}"
+            source.problem(at, f"{who} reads no step. Remove 'from'.")
         return
     if not draft.reads:
-        if draft.kind not in NEEDS_NO_SOURCE:
+        if needs_source(draft.kind, use.component):
             message = f"{a(draft.kind)} needs 'from', a step that gives {_either(wanted)}."
             source.problem(draft.path, message + _candidates(draft, steps, wanted))
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 from wmsforge.records import Artifact, Document, Retrieved
 from wmsforge.steps.base import Component
@@ -15,6 +16,9 @@ class Retriever(Component):
     `build` may be called again with other documents; it should reuse what it can. After `build`,
     or `load` in a later process, `search` works.
     """
+
+    reads_documents: ClassVar[bool] = True
+    """False for one that opens an index made elsewhere: its step has no 'from', and `build` gets no documents."""
 
     @abstractmethod
     async def build(self, documents: Iterable[Document]) -> Artifact:

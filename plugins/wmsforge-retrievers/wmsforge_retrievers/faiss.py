@@ -13,14 +13,17 @@ from pydantic import Field
 from wmsforge.files import file_digest, sync_folder
 from wmsforge.options import EmbedderRef, Ref
 from wmsforge.records import content_id
+from wmsforge.steps.vectors import Embedded, VectorTarget
 from wmsforge_retrievers.database import IndexDatabase
 from wmsforge_retrievers.passage_index import ChunkOptions, PassageIndex, PlacedText
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from llama_index.vector_stores.faiss import FaissVectorStore
 
 
-class FaissRetriever(PassageIndex):
+class FaissRetriever(PassageIndex, VectorTarget):
     """Ranks passages by the dot product of unit vectors, exactly.
 
     The vector store of LlamaIndex cannot delete, so the flat index is made again from the kept
@@ -53,7 +56,11 @@ class FaissRetriever(PassageIndex):
 
     async def encode(self, texts: Sequence[PlacedText]) -> list[bytes]:
         vectors = await self._embedder.embed_passages(["\n".join(filter(None, placed)) for placed in texts])
-        return [vector.astype("<f4").tobytes() for vector in vectors]
+        return [_code(vector) for vector in vectors]
+
+    async def adopt(self, embedded: Embedded) -> int:
+        """See `VectorTarget`. A document that is cut, or has a title or headings, is not embedded by its text alone."""
+        return await asyncio.to_thread(self.keep_codes, ((document, _code(vector)) for document, vector in embedded))
 
     def make(self, codes: Sequence[bytes]) -> Mapping[str, Any]:
         import faiss
@@ -95,3 +102,7 @@ class FaissRetriever(PassageIndex):
     @property
     def _file(self) -> Path:
         return self.context.folder / "faiss.index"
+
+
+def _code(vector: npt.NDArray[np.float32]) -> bytes:
+    return vector.astype("<f4").tobytes()

@@ -12,10 +12,11 @@ from wmsforge import options
 from wmsforge.options import Ref, RetrieverRef
 from wmsforge.records import Artifact, Document, Retrieved
 from wmsforge.steps.retriever import Retriever
+from wmsforge.steps.vectors import Embedded, VectorTarget
 from wmsforge_retrievers.fusion import by_rank, by_score
 
 
-class HybridRetriever(Retriever):
+class HybridRetriever(Retriever, VectorTarget):
     """Asks several retrievers and fuses what they find.
 
     An inline retriever is built here, in a folder of its own; one that is a step has built itself.
@@ -63,6 +64,11 @@ class HybridRetriever(Retriever):
         return Artifact(
             kind="index", path=str(self.context.folder), facts={"retrievers": [artifact.facts for artifact in built]}
         )
+
+    async def adopt(self, embedded: Embedded) -> int:
+        """See `VectorTarget`: the inline retrievers that keep vectors keep them; 0 when none does."""
+        adopted = [await own.adopt(embedded) for own in self._own if isinstance(own, VectorTarget)]
+        return min(adopted, default=0)
 
     async def load(self) -> None:
         for retriever in self._own:

@@ -146,6 +146,24 @@ class PassageIndex(Retriever):
         ]
         return sorted(found, key=lambda hit: (-hit.score, hit.passage.id))
 
+    def keep_codes(self, codes: Iterable[tuple[Document, bytes]]) -> int:
+        """Keep codes that were made elsewhere, of documents whose text alone they stand for, until the next `build`.
+
+        Return how many of the documents are one passage without title and headings: the others' codes are of no use.
+        """
+        kept: dict[str, bytes] = {}
+        usable = 0
+        for document, code in codes:
+            passages = self._split([document])
+            texts = [placed_text(passage) for passage in passages]
+            if texts == [PlacedText("", document.text.strip())]:
+                kept[self._key(texts[0])] = code
+                usable += 1
+        self._drop_damaged_database()
+        with IndexDatabase(self._path) as database:
+            database.add_codes(kept)
+        return usable
+
     def unusable(self, what: str) -> StepError:
         """Return the error for an index that must be built again."""
         return StepError(
