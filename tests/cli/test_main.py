@@ -37,8 +37,9 @@ def test_help_imports_neither_commands_nor_heavy_libraries(arguments: list[str])
 
 def test_help_names_every_command_with_its_line() -> None:
     help = CliRunner().invoke(main, ["--help"]).output
+    width = max(map(len, COMMANDS)) + 2
     for name, (_, line) in COMMANDS.items():
-        assert f"  {name:<12}{line}" in help
+        assert f"  {name:<{width}}{line}" in help
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -37,8 +37,8 @@ def test_a_long_step_says_how_far_it_is_once_in_a_while(
         progress.tick()
     assert capsys.readouterr().err.splitlines() == [
         "answers started (answer_generator/rag): not done yet",
-        "answers running: 100 of 500 in, 90 out, 10 rejected, 10.5 s, 12.3 k tokens, 5 calls reused",
-        "answers running: 100 of 500 in, 90 out, 10 rejected, 21.0 s, 12.3 k tokens, 5 calls reused",
+        "answers running: 100 of 500 in, 90 out, 10 rejected, 10.5 s, 12.3 k tokens, 5 calls reused, cost unknown",
+        "answers running: 100 of 500 in, 90 out, 10 rejected, 21.0 s, 12.3 k tokens, 5 calls reused, cost unknown",
     ]
 
 

@@ -20,12 +20,13 @@ def test_a_run_says_what_each_step_did_and_what_came_of_it(project: Project) -> 
         "dataset: out/data.json, 16 rows",
         "answers rejected 2 of 20: refused 2",
         "kept rejected 2 of 18: bad_ending 2",
+        "cost unknown; of this run: unknown",
         "next: wmsforge peek recipe.yaml dataset",
         "      wmsforge peek recipe.yaml answers --rejected",
     ]
     lines = re.sub(r"\d+\.\d s", "T s", err).splitlines()
     assert "answers started (answer_generator/ask): not done yet" in lines
-    assert "answers done: 20 in, 18 out, 2 rejected, T s, 600 tokens" in lines
+    assert "answers done: 20 in, 18 out, 2 rejected, T s, 600 tokens, cost unknown" in lines
     assert "kept done: 18 in, 16 out, 2 rejected, T s" in lines
     assert "dataset done: 16 in, out/data.json (16 rows), T s" in lines
     assert "warning: answers: the passages are \ufffd[31mred\ufffd[0m" in lines
@@ -95,7 +96,8 @@ def test_a_signal_stops_cleanly_and_the_same_command_continues(
     process.send_signal(number)
     _, err = process.communicate(timeout=20)
     assert process.returncode == code, err
-    assert err.splitlines()[-2:] == [
+    assert err.splitlines()[-3:] == [
+        "cost unknown; of this run: unknown",
         "Nothing is lost: finished steps and answered model calls are in a place.",
         "Continue: python -m wmsforge run recipe.yaml --set seed=7 --workspace 'a place'",
     ]

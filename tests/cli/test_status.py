@@ -12,8 +12,10 @@ def test_status_lists_steps_with_their_counts_in_the_order_of_the_recipe(finishe
     lines = out.splitlines()
     assert re.fullmatch(r"workspace \.wmsforge: not in use; ledger: 20 calls, \d\.\d MB", lines[0])
     assert re.fullmatch(r"tests: last run \S+, finished \(last event \S+Z\)", lines[2])
-    assert [line.split()[0] for line in lines[4:]] == ["documents", "index", "questions", "answers", "kept", "dataset"]
-    assert re.match(r"answers +ask +done +20 +18 +2 ", lines[7])
+    steps = ["documents", "index", "questions", "answers", "kept", "dataset"]
+    assert [line.split()[0] for line in lines[4:-1]] == steps
+    assert re.match(r"answers +ask +done +20 +18 +2 +20 +600 +unknown ", lines[7])
+    assert lines[-1] == "all runs: 20 calls, 600 tokens, cost unknown"
 
 
 def test_status_as_json_has_every_recipe_of_the_workspace(finished: Project) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wmsforge.cli.money import cost_of_run
 from wmsforge.cli.terminal import amount, clean, console
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Progress:
 
 
 def figures(step: StepRun, seconds: float) -> list[str]:
-    """Return what a step did so far: `10,000 in`, `9,801 out`, `199 rejected`, `412.0 s`, `8.1 M tokens`."""
+    """Return what a step did so far: `10,000 in`, `9,801 out`, `199 rejected`, `412.0 s`, `8.1 M tokens`, its cost."""
     done, arrived = items(step)
     parts = [f"{done:,} of {arrived:,} in" if step.state == "running" and arrived > done else f"{arrived:,} in"]
     if step.store is not None:
@@ -96,12 +97,13 @@ def figures(step: StepRun, seconds: float) -> list[str]:
     else:  # an artifact, made of records or of another artifact
         parts = [parts[0] if arrived else "", made(step)]
     parts.append(f"{seconds:,.1f} s")
-    calls = step.resources.calls(step.id).values()
-    tokens = sum(count.prompt_tokens + count.completion_tokens for count in calls)
+    models = step.resources.calls(step.id)
+    calls = models.values()
+    tokens = sum(count.prompt_tokens + count.completion_tokens + count.thought_tokens for count in calls)
     reused = sum(count.reused for count in calls)
     parts += [amount(tokens, "tokens")] if tokens else []
     parts += [f"{amount(reused, 'calls')} reused"] if reused else []
-    return [part for part in parts if part]
+    return [part for part in [*parts, cost_of_run([models])] if part]
 
 
 def items(step: StepRun) -> tuple[int, int]:
@@ -132,10 +134,20 @@ def made(step: StepRun) -> str:
     if artifact is None:
         return ""
     rows = artifact.facts.get("rows")
-    return (artifact.url or artifact.path) + (f" ({amount(rows, 'rows')})" if isinstance(rows, int) else "")
+    about = amount(rows, "rows") if isinstance(rows, int) else _indexed(artifact.facts)
+    return (artifact.url or artifact.path) + (f" ({about})" if about else "")
+
+
+def _indexed(facts: Mapping[str, Any]) -> str:
+    """Return `9,801 passages, 12 encoded anew` for an index, one figure for each retriever of a fused one."""
+    parts = [part for part in facts.get("retrievers", [facts]) if {"passages", "encoded"} <= part.keys()]
+    if not parts:
+        return ""
+    encoded = " and ".join(f"{part['encoded']:,}" for part in parts)
+    return f"{amount(parts[0]['passages'], 'passages')}, {encoded} encoded anew"
 
 
 def tokens_per_second(step: StepRun, seconds: float) -> float:
     """Return the tokens that the step's models wrote a second, 0 when it calls none."""
-    written = sum(count.completion_tokens for count in step.resources.calls(step.id).values())
+    written = sum(count.completion_tokens + count.thought_tokens for count in step.resources.calls(step.id).values())
     return written / seconds if seconds else 0.0

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wmsforge.cli.completion import complete_recipe
 from wmsforge.cli.loading import workspace_option
+from wmsforge.cli.money import by_model, cost, paid_by_step, requests, total, usd
 from wmsforge.cli.parking import both_times
 from wmsforge.cli.rows import count_lines, last_json_line
 from wmsforge.cli.stored import recipe_name, run_facts, step_names
 from wmsforge.cli.terminal import amount, as_json, clean, clock, console
 from wmsforge.store.workspace import Workspace
+
+if TYPE_CHECKING:
+    from wmsforge.store.manifest import Paid
 
 OUTCOMES = {"run_finished": "finished", "run_failed": "failed", "run_stopped": "stopped", "run_parked": "parked"}
 """The last event of a run -> how it ended. A run with another one goes on, or its process was killed."""
@@ -59,15 +63,22 @@ def _ledger(place: Workspace) -> dict[str, int]:
 
 def _recipe(place: Workspace, name: str, running: str) -> dict[str, Any]:
     runs = place.runs(name)
+    paid = paid_by_step(place, name)
     return {
         "name": name,
+        "paid": {model: its.model_dump() for model, its in by_model(paid).items()},
         "last_run": _run(runs[-1], running) if runs else None,
         "steps": [
-            _step(place, name, step, preview)
+            _step(place, name, step, preview) | {"paid": _paid(paid, step)}
             for preview in (False, True)
             for step in step_names(place, name, preview=preview)
         ],
     }
+
+
+def _paid(paid: Mapping[tuple[str, str], Paid], step: str) -> dict[str, Any]:
+    """Return what a step paid over all runs, previews too, by model."""
+    return {model: its.model_dump() for (owner, model), its in paid.items() if owner == step}
 
 
 def _run(folder: Path, running: str) -> dict[str, Any]:
@@ -125,6 +136,8 @@ def _print(facts: dict[str, Any]) -> None:
         if recipe["last_run"] and recipe["last_run"]["state"] == "parked":
             out.print(clean(recipe["last_run"]["why"].splitlines()[0]), soft_wrap=True)
         out.print(_table(recipe["steps"]))
+        if recipe["paid"]:
+            out.print(clean(_bill(recipe["paid"])), soft_wrap=True)
 
 
 def _headline(recipe: dict[str, Any]) -> str:
@@ -136,18 +149,45 @@ def _headline(recipe: dict[str, Any]) -> str:
     return f"{recipe['name']}: last run {run['id']}{preview}, {state} (last event {run['last_event_at']})"
 
 
+def _bill(paid: Mapping[str, Any]) -> str:
+    """Return what a recipe paid over all its runs, in one line."""
+    from wmsforge.store.manifest import Paid
+
+    models = {model: Paid.model_validate(its) for model, its in paid.items()}
+    return f"all runs: {requests(total(models.values()))}, {cost(models) or 'free'}"
+
+
 def _table(steps: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("step", "component", "state"):
         table.add_column(heading)
-    for heading in ("in", "out", "rejected", "time"):
+    for heading in ("in", "out", "rejected", "calls", "tokens", "cost", "time"):
         table.add_column(heading, justify="right")
     table.add_column("made at")
+    full = {step["id"] for step in steps if not step["preview"]}
     for step in steps:
-        table.add_row(*map(clean, _cells(step)))
+        told_above = step["preview"] and step["id"] in full  # the ledger does not tell a preview's calls from others
+        table.add_row(*map(clean, _cells(step | {"paid": {}} if told_above else step)))
     return table
+
+
+def _money(step: dict[str, Any]) -> Iterator[str]:
+    """Yield calls, tokens and cost of a step."""
+    from wmsforge.store.manifest import Paid
+
+    paid = total(Paid.model_validate(its) for its in step["paid"].values())
+    if not paid.calls + paid.attempts:
+        yield from ("", "", "")
+        return
+    yield f"{paid.calls:,}"
+    yield amount(paid.tokens, "").rstrip()
+    yield (
+        "unknown"
+        if paid.unpriced and not paid.cost_usd
+        else usd(paid.cost_usd) + (" + unknown" if paid.unpriced else "")
+    )
 
 
 def _cells(step: dict[str, Any]) -> Iterator[str]:
@@ -156,5 +196,6 @@ def _cells(step: dict[str, Any]) -> Iterator[str]:
     yield f"{step['state']}, and a newer partial one" if step["partial"] and "kind" in step else step["state"]
     for count in ("in", "out", "rejected"):
         yield "" if step.get(count) is None else f"{step[count]:,}"
+    yield from _money(step)
     yield clock(step["seconds"]) if "seconds" in step else ""
     yield step.get("started_at", "")

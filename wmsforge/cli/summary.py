@@ -16,12 +16,15 @@ REASONS = 5
 """Reasons named for a step; the rest are counted."""
 
 
-def summary(plan: Plan, manifests: Mapping[str, Manifest], options: tuple[str, ...] = ()) -> Iterator[str]:
+def summary(
+    plan: Plan, manifests: Mapping[str, Manifest], options: tuple[str, ...] = (), cost: str = ""
+) -> Iterator[str]:
     """Yield the lines of the summary.
 
     Args:
         manifests: Of the steps that are done, by step.
         options: To repeat in the commands that are suggested, such as `--workspace DIR`.
+        cost: What the recipe cost, in words.
     """
     read = {need for planned in plan.steps.values() for need in planned.step.needs()}
     results = [step for step, manifest in manifests.items() if _is_result(manifest, step not in read)]
@@ -31,6 +34,8 @@ def summary(plan: Plan, manifests: Mapping[str, Manifest], options: tuple[str, .
     for step in rejecting:
         counts = manifests[step].counts
         yield f"{step} rejected {counts.rejected:,} of {max(counts.read, counts.made):,}: {_reasons(manifests[step])}"
+    if cost:
+        yield cost
     looks = [[step] for step in results[-1:]]
     looks += [[max(rejecting, key=lambda step: manifests[step].counts.rejected), "--rejected"]] if rejecting else []
     for number, (step, *more) in enumerate(looks):
