@@ -14,6 +14,7 @@ from wmsforge.options import NotIdentity
 from wmsforge.prices import Price, price_of
 from wmsforge.steps.base import Context
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, ModelOptions
+from wmsforge_gemini.batch import Batch
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.reply import read_reply
 from wmsforge_gemini.requests import config_of, constant_config, contents_of
@@ -27,6 +28,11 @@ HALF = 0.5
 """What flex and batch cost of the standard price."""
 FLEX_DEFAULTS = {"timeout_s": 1200.0, "max_retry_s": 7200.0}
 """A flex answer may take a quarter of an hour."""
+BATCH_DEFAULTS = {"timeout_s": 25 * 3600.0, "max_retry_s": 72 * 3600.0, "concurrency": 5000}
+"""Google aims at a day for a batch job. A request is sent once, however often its call is tried in that time."""
+HTTP_S = 600.0
+"""Seconds that one request about a batch job may take."""
+HTTP_AT_ONCE = 8
 
 
 class GeminiModel(ChatModel):
@@ -54,12 +60,26 @@ class GeminiModel(ChatModel):
             description="From which probability of harm on Google blocks prompts and answers; Google's own if unset.",
         )
 
+        batch: Annotated[bool, NotIdentity()] = Field(
+            default=False,
+            description="Send calls that come together as one batch job: half the price, answers within a day. "
+            "concurrency is then 5000 and timeout_s 25 hours unless set, and service_tier does not matter.",
+        )
+        batch_quiet_s: Annotated[float, NotIdentity()] = Field(
+            default=2.0, gt=0, description="Seconds without a new call after which a batch job is sent."
+        )
+        batch_poll_s: Annotated[float, NotIdentity()] = Field(
+            default=30.0, gt=0, description="Seconds between two looks at a batch job."
+        )
+
         @model_validator(mode="before")
         @classmethod
         def _slower(cls, values: Any) -> Any:
-            if isinstance(values, dict) and values.get("service_tier") == "flex":
-                return {**FLEX_DEFAULTS, **values}
-            return values
+            if not isinstance(values, dict):
+                return values
+            batch = str(values.get("batch", "")).lower() in ("true", "1", "yes", "on")
+            flex = values.get("service_tier") == "flex"
+            return {**(BATCH_DEFAULTS if batch else FLEX_DEFAULTS if flex else {}), **values}
 
         @field_validator("model")
         @classmethod
@@ -87,18 +107,20 @@ class GeminiModel(ChatModel):
         tier = {"service_tier": "flex"} if options.service_tier == "flex" else {}
         self._plain = {**self._constant, **tier}
         self._client: Client
+        self._batch: Batch | None = None
+        self.fixed_concurrency = self.resumes = options.batch
 
     def quota(self) -> str:
-        """Return a digest of key and model: that is what Google counts requests by."""
-        counted = f"{self._endpoint.key}\0{self.options.model}".encode()
+        """Return a digest of key and model: that is what Google counts requests by, batch jobs apart."""
+        counted = f"{self._endpoint.key}\0{self.options.model}\0{'batch' * self.options.batch}".encode()
         return f"gemini-{blake2b(counted, digest_size=8, person=b'wmsf-gemini').hexdigest()}"
 
     def price(self) -> Price | None:
-        """Return the option `price` as it is, else the price table's entry, halved for flex."""
+        """Return the option `price` as it is, else the price table's entry, halved for flex and batch."""
         if self.options.price is not None:
             return self.options.price
         listed = price_of(self.options.model)
-        half = self.options.service_tier == "flex"
+        half = self.options.batch or self.options.service_tier == "flex"
         return listed.scaled(HALF) if listed is not None and half else listed
 
     async def open(self) -> None:
@@ -117,12 +139,28 @@ class GeminiModel(ChatModel):
             self.context.warn(gone.warning(self.options.model, date.today()))
         from wmsforge_gemini.client import Client
 
-        self._client = Client(self._endpoint, self.options.concurrency, self.options.timeout_s)
+        if not self.options.batch:
+            self._client = Client(self._endpoint, self.options.concurrency, self.options.timeout_s)
+            return
+        self._client = Client(self._endpoint, HTTP_AT_ONCE, HTTP_S)
+        self._batch = Batch(
+            self._endpoint,
+            self._client,
+            self.context.folder / "batches",
+            self._constant,
+            quiet_s=self.options.batch_quiet_s,
+            poll_s=self.options.batch_poll_s,
+            warn=self.context.warn,
+        )
 
     async def close(self) -> None:
+        if self._batch is not None:
+            await self._batch.close()
         await self._client.close()
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """See `ChatModel.complete`; raises ParkedError when the day's quota or the account's credit is used up."""
+        if self._batch is not None:
+            return await self._batch.ask(request)
         content = await self._client.generate(contents_of(request), config_of(request, self._plain))
         return read_reply(self._endpoint, content)

@@ -14,6 +14,7 @@ from google.genai import errors, types
 
 from wmsforge.errors import RetryableError, StepError, WmsforgeError
 from wmsforge.reasons import MALFORMED_RESPONSE, TIMEOUT, TRANSPORT
+from wmsforge_gemini.batch_results import GONE, Seen, seen
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.failures import failure
 
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 API_VERSION = "v1beta"
 CONNECT_S = 30.0
+JOBS_A_PAGE = 100
 PLAIN = {
     "should_return_http_response": True,
     "automatic_function_calling": {"disable": True},
@@ -64,6 +66,57 @@ class Client:
         reply = await self._told(asked)
         body = reply.sdk_http_response.body if reply.sdk_http_response is not None else None
         return body or ""
+
+    async def create_job(self, display_name: str, requests: list[dict[str, Any]]) -> str:
+        """Create a batch job of these requests (`contents`, `metadata`, `config`); return its name."""
+        source: Any = requests
+        asked = self._genai.aio.batches.create(
+            model=self._endpoint.model, src=source, config={"display_name": display_name}
+        )
+        job = await self._told(asked)
+        if not job.name:
+            raise RetryableError(MALFORMED_RESPONSE, f"{self._endpoint} named no batch job")
+        return job.name
+
+    async def get_job(self, name: str) -> Seen:
+        """Return a batch job as it is now; its state is GONE where Google knows it no more."""
+        operation = await self._get(name, or_none=True)
+        return Seen(name, "", GONE) if operation is None else seen(self._endpoint, operation)
+
+    async def find_job(self, display_name: str) -> Seen | None:
+        """Return the batch job that was given this name, None if there is none."""
+        token = ""
+        while True:
+            page = await self._get("batches", {"pageSize": str(JOBS_A_PAGE)} | ({"pageToken": token} if token else {}))
+            operations = page.get("operations") or [] if isinstance(page, dict) else []
+            for operation in operations:
+                job = seen(self._endpoint, operation)
+                if job.display_name == display_name:
+                    return job
+            token = page.get("nextPageToken", "") if isinstance(page, dict) else ""
+            if not token:
+                return None
+
+    async def _get(self, path: str, query: dict[str, str] | None = None, *, or_none: bool = False) -> Any:
+        """Return the JSON at a path of the API, or None if nothing is there and `or_none` allows for it.
+
+        Asked without the SDK, which leaves out why a job failed and takes seconds to read a large one's answers.
+        """
+        url = f"{self._endpoint.base_url}/{API_VERSION}/{path}"
+        headers = {"x-goog-api-key": self._endpoint.key}
+        reply = await self._told(self._http.get(url, params=query, headers=headers))
+        try:
+            content = reply.json()
+        except ValueError as error:
+            if reply.status_code == 200:
+                detail = f"{self._endpoint} sent no JSON: {self._endpoint.quote(reply.text)}"
+                raise RetryableError(MALFORMED_RESPONSE, detail, raw=self._endpoint.keep(reply.text)) from error
+            content = reply.text
+        if reply.status_code == 404 and or_none:
+            return None
+        if reply.status_code != 200:
+            raise failure(self._endpoint, reply.status_code, content, reply.headers)
+        return content
 
     async def close(self) -> None:
         await self._genai.aio.aclose()
