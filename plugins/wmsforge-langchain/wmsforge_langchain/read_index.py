@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_BLOCK = 100_000
+_BLOCK_BYTES = 64 << 20
 _OWN_BYTES = 4 << 30
 """Address space that Python, numpy and FAISS take before any vector."""
 _RAISED_AT = re.compile(r"^Error in .*?: (Error: )?(?='|\w)", re.DOTALL)
@@ -23,9 +23,13 @@ _RAISED_AT = re.compile(r"^Error in .*?: (Error: )?(?='|\w)", re.DOTALL)
 
 def main(source: str, target: str, max_bytes: int) -> None:
     """Write the vectors; print the index's kind, metric, count and dimension, then `done` or an `error`."""
-    _limit(max_bytes)
+    file_bytes = Path(source).stat().st_size
+    _limit(_OWN_BYTES + 4 * file_bytes)
     import faiss
 
+    if hasattr(faiss, "set_deserialization_vector_byte_limit"):
+        # No list in a file is longer than the file: one that says so would take all memory before it is found out.
+        faiss.set_deserialization_vector_byte_limit(file_bytes + 1)
     try:
         index = faiss.read_index(source)
         count, dimension = int(index.ntotal), int(index.d)
@@ -35,8 +39,9 @@ def main(source: str, target: str, max_bytes: int) -> None:
         if count * dimension * 4 > max_bytes:
             raise MemoryError(f"{count:,} vectors of {dimension:,} numbers are more than {max_bytes / 1e6:,.0f} MB")
         with Path(target).open("wb") as file:
-            for start in range(0, count, _BLOCK):
-                file.write(index.reconstruct_n(start, min(_BLOCK, count - start)).astype("<f4").tobytes())
+            block = max(1, _BLOCK_BYTES // max(1, 4 * dimension))
+            for start in range(0, count, block):
+                file.write(index.reconstruct_n(start, min(block, count - start)).astype("<f4").tobytes())
     except (RuntimeError, MemoryError, AssertionError, ValueError) as error:
         _say(error=_RAISED_AT.sub("", str(error)).strip() or type(error).__name__)
     else:
@@ -47,11 +52,11 @@ def _say(**facts: Any) -> None:
     print(json.dumps(facts), flush=True)
 
 
-def _limit(max_bytes: int) -> None:
-    with suppress(ImportError):  # Windows has no such limits
+def _limit(address_space: int) -> None:
+    with suppress(ImportError, ValueError):  # Windows has no such limits; or a lower one is set already
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (_OWN_BYTES + 4 * max_bytes, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_AS, (address_space, resource.RLIM_INFINITY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

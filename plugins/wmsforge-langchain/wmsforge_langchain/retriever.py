@@ -169,7 +169,7 @@ class LangChainFaissRetriever(Retriever, VectorSource):
         if not vectors.are_exact:
             self.context.warn(
                 f"The index in {self.options.path} is an {vectors.kind}, which may keep shortened vectors, and what "
-                "was lost cannot be had back. To search exactly, embed its documents anew: langchain-documents and faiss."
+                "was lost cannot be had back. To search exactly, embed anew: use langchain-documents and faiss."
             )
 
     def _saved(self) -> Saved:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _TIMEOUT_S = 600
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 """What the reading process may know: no key of anyone's."""
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Reading needs no more, and each thread takes address space, which is limited."""
 _EXACT = ("IndexFlat", "IndexFlatL2", "IndexFlatIP", "IndexIVFFlat", "IndexHNSWFlat", "IndexRefineFlat")
 _UNIT = 1e-3
 
@@ -80,7 +82,7 @@ def read_vectors(path: Path, max_bytes: int, folder: Path) -> Vectors:
 def _taken_out(path: Path, target: Path, max_bytes: int) -> dict[str, Any]:
     # -P: what lies in the current folder is not imported.
     command = [sys.executable, "-P", "-m", "wmsforge_langchain.read_index", str(path), str(target), str(max_bytes)]
-    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
