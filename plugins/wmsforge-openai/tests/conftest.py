@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from wmsforge_openai.chat_model import OpenAICompatibleModel
+from wmsforge_openai.embedder import OpenAICompatibleEmbedder
 
 from wmsforge.testing import LocalContext
 
-sys.path.append(str(Path(__file__).resolve().parents[3] / "tests"))
+for folder in (Path(__file__).parent, Path(__file__).resolve().parents[3] / "tests"):
+    sys.path.append(str(folder))  # for `import openai_replies` and `import mock_openai`
 
 OpenModel = Callable[..., Awaitable[OpenAICompatibleModel]]
+OpenEmbedder = Callable[..., Awaitable[OpenAICompatibleEmbedder]]
 
 
 @pytest.fixture
@@ -34,3 +37,22 @@ async def open_model(tmp_path: Path) -> AsyncIterator[OpenModel]:
     yield open_one
     for model in opened:
         await model.close()
+
+
+@pytest.fixture
+async def open_embedder(tmp_path: Path) -> AsyncIterator[OpenEmbedder]:
+    """Opens embedders as `open_model` opens models."""
+    opened: list[OpenAICompatibleEmbedder] = []
+
+    async def open_one(base_url: str, **options: Any) -> OpenAICompatibleEmbedder:
+        settings = {"model": "embed", **options}
+        embedder = OpenAICompatibleEmbedder(
+            OpenAICompatibleEmbedder.Options(base_url=base_url, **settings), LocalContext(tmp_path, step="vectors")
+        )
+        await embedder.open()
+        opened.append(embedder)
+        return embedder
+
+    yield open_one
+    for embedder in opened:
+        await embedder.close()

@@ -30,7 +30,10 @@ SCHEMA = {
 }
 
 
-def ask(text: str = "피킹 오류를 줄이려면 어떻게 하나요?", **settings: Any) -> ChatRequest:
+QUESTION = "피킹 오류를 줄이려면 어떻게 하나요?"
+
+
+def ask(text: str = QUESTION, **settings: Any) -> ChatRequest:
     return ChatRequest(messages=(Message(role="user", content=text),), **settings)
 
 
@@ -63,22 +66,28 @@ async def test_a_long_answer_is_cut_at_max_tokens_and_says_so(open_model):
     [
         ("rate_limit", "rate_limit"),
         ("server_error", "server_error"),
+        ("overloaded", "overloaded"),
         ("truncated", "malformed_response"),
-        ("empty", "empty_response"),
-        ("hang", "timeout"),
-        ("slow", "timeout"),
+        ("empty", "empty"),
     ],
 )
 async def test_each_fault_is_told_apart_and_passes(open_model, fault, reason):
     mock = MockOpenAI(faults={fault: 1.0}, faults_per_request=1, retry_after_s=1.5)
     async with serving(mock) as base_url:
-        model = await open_model(base_url, timeout_s=0.2)
+        model = await open_model(base_url)
         with pytest.raises(RetryableError) as raised:
             await model.complete(ask())
         served = await model.complete(ask())
     assert raised.value.reason == reason
     assert raised.value.after_s == (1.5 if fault == "rate_limit" else None)
     assert "피킹" in served.text
+
+
+async def test_a_refusal_is_one_and_was_paid_for(open_model):
+    async with serving(MockOpenAI(faults={"refusal": 1.0})) as base_url:
+        with pytest.raises(RecordError) as raised:
+            await (await open_model(base_url)).complete(ask())
+    assert raised.value.reason == "refusal" and raised.value.usage["prompt_tokens"] == len(QUESTION) // 2
 
 
 async def test_malformed_content_is_a_response_that_no_json_parser_takes(open_model):

@@ -9,43 +9,16 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from aiohttp import web
-from wmsforge_openai.failures import wait_hint_s
+from openai_replies import completion, error, replying
 
 from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
 from wmsforge.steps.chat_model import ChatRequest, Message
 
 KEY = "sk-secret-3f9a"
 REQUEST = ChatRequest(messages=(Message(role="user", content="피킹이란?"),))
-
-
-@asynccontextmanager
-async def replying(status: int, body: Any, headers: dict[str, str] | None = None) -> AsyncIterator[str]:
-    """Answer every request with this reply; gives the base_url. A body that is no text is sent as JSON."""
-
-    async def handle(request: web.BaseRequest) -> web.Response:
-        return web.Response(status=status, text=body if isinstance(body, str) else json.dumps(body), headers=headers)
-
-    runner = web.ServerRunner(web.Server(handle))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    await runner.cleanup()
-
-
-def error(message: str, kind: str | None = None, code: str | None = None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
-
-
-def completion(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
-    return {"model": "solar-1", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
 
 
 ECHO = f"Incorrect API key provided: {KEY}."
@@ -55,7 +28,7 @@ CASES: list[tuple[int, Any, type[Exception], str]] = [
     (403, error("No access", "invalid_request_error", "model_not_found"), StepError, "no such model"),
     (404, error("The model `solar` does not exist.", "NotFoundError"), StepError, "Correct model; list what it has: "),
     (404, {"detail": "Not Found"}, StepError, "(404): Not Found\nCorrect base_url; it usually ends in /v1"),
-    (404, "<html>no</html>", StepError, "/v1/chat/completions): nothing answers chat completions"),
+    (404, "<html>no</html>", StepError, "/v1/chat/completions): nothing answers chat/completions"),
     (405, {"detail": "Method Not Allowed"}, StepError, "Correct base_url"),
     (402, error("Insufficient Balance"), ParkedError, "quota is used up"),
     (
@@ -67,15 +40,18 @@ CASES: list[tuple[int, Any, type[Exception], str]] = [
     (429, error("Slow down", "requests", "rate_limit_exceeded"), RetryableError, "rate_limit: "),
     (500, error("oops"), RetryableError, "server_error: "),
     (502, "<html>Bad gateway</html>", RetryableError, "server_error: "),
-    (503, {"error": "loading model"}, RetryableError, "(503): loading model"),
+    (503, {"error": "loading model"}, RetryableError, "overloaded: "),
     (504, "", RetryableError, "server_error: "),
-    (529, error("Overloaded"), RetryableError, "server_error: "),
+    (529, error("Overloaded"), RetryableError, "overloaded: "),
+    (408, "", RetryableError, "server_error: "),
     (400, error("too long", "invalid_request_error", "context_length_exceeded"), RecordError, "prompt_too_long: "),
     (400, {"object": "error", "message": "maximum context length is 9 tokens"}, RecordError, "prompt_too_long: "),
     (400, error("request (9 tokens) exceeds", "exceed_context_size_error"), RecordError, "prompt_too_long: "),
     (413, "Payload Too Large", RecordError, "prompt_too_long: "),
     (400, error("Unsupported parameter", None, "unsupported_parameter"), StepError, "Set max_tokens_field"),
     (400, error("temperature must be at most 2"), RecordError, "bad_request: "),
+    (429, error("Request too large for m on tokens per min (TPM)", "tokens"), RecordError, "prompt_too_long: "),
+    (400, error("filtered", None, "content_filter"), RecordError, "refusal: "),
     (422, {"detail": [{"loc": ["body", "stop"], "msg": "too many"}]}, RecordError, "'msg': 'too many'"),
     (200, "{'choices'", RetryableError, "malformed_response: "),
     (200, [], RetryableError, "malformed_response: "),
@@ -83,8 +59,9 @@ CASES: list[tuple[int, Any, type[Exception], str]] = [
     (200, {"error": {"message": "provider died", "code": 502}}, RetryableError, "provider died"),
     (200, completion({"role": "assistant", "content": [{"type": "text"}]}), RetryableError, "malformed_response: "),
     (200, {**completion({"content": "네."}), "usage": {"prompt_tokens": "x"}}, RetryableError, "malformed_response: "),
-    (200, completion({"content": " \n"}), RetryableError, "empty_response: "),
-    (200, completion({"content": None}), RetryableError, "empty_response: "),
+    (200, completion({"content": " \n"}), RetryableError, "empty: "),
+    (200, completion({"content": None}), RetryableError, "empty: "),
+    (200, completion({"content": ""}, "length"), RecordError, "truncated: "),
     (200, completion({"content": ""}, "length"), RecordError, "raise max_tokens"),
     (200, completion({"content": "일부"}, "content_filter"), RecordError, "refusal: "),
     (200, completion({"content": None, "refusal": "도울 수 없습니다."}), RecordError, "도울 수 없습니다."),
@@ -101,6 +78,18 @@ async def test_each_reply_has_its_consequence_and_never_shows_the_key(open_model
     assert words in str(raised.value)
     assert "Model 'expert' (solar at http://127.0.0.1" in str(raised.value)
     assert KEY not in str(raised.value)
+    if isinstance(raised.value, (RecordError, RetryableError)):
+        sent = body if isinstance(body, str) else json.dumps(body)
+        assert raised.value.raw == sent
+
+
+async def test_what_the_server_sent_is_kept_without_the_key_and_of_bounded_length(open_model):
+    async with replying(400, error(ECHO + " " + "가" * 100_000)) as base_url:
+        model = await open_model(base_url, api_key=KEY)
+        with pytest.raises(RecordError) as raised:
+            await model.complete(REQUEST)
+    assert "Incorrect API key provided: [api_key]." in raised.value.raw and KEY not in raised.value.raw
+    assert len(raised.value.raw) < 21_000
 
 
 async def test_a_refused_key_that_was_never_set_says_how_to_set_it(open_model):
@@ -124,35 +113,6 @@ async def test_a_long_message_of_the_server_is_cut_after_the_key_is_taken_out(op
             await model.complete(REQUEST)
     assert raised.value.detail.endswith("가[api_key][...")
     assert "sk-" not in raised.value.detail
-
-
-async def test_the_wait_hint_of_a_rate_limit_is_passed_on(open_model):
-    async with replying(429, error("slow down"), {"Retry-After": "7"}) as base_url:
-        model = await open_model(base_url)
-        with pytest.raises(RetryableError) as raised:
-            await model.complete(REQUEST)
-    assert (raised.value.reason, raised.value.after_s) == ("rate_limit", 7.0)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"Retry-After": "2.5"}, 2.5),
-        ({"Retry-After": "9", "retry-after-ms": "150"}, 0.15),
-        ({"Retry-After": "-3"}, 0.0),
-        ({"Retry-After": "nan"}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
-    ],
-)
-def test_wait_hint_reads_seconds_milliseconds_and_dates(headers, seconds):
-    assert wait_hint_s(headers) == seconds
-
-
-def test_wait_hint_counts_from_now_to_an_http_date():
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
-    assert 55 < wait_hint_s({"Retry-After": soon}) <= 60
 
 
 async def test_nobody_listening_and_an_unknown_host_are_transport_errors(open_model):

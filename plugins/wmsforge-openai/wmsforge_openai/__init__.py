@@ -1,4 +1,4 @@
-"""Chat models behind any server that speaks OpenAI's chat completions."""
+"""Chat models and embedders behind any server that speaks OpenAI's API."""
 
 from wmsforge.hookspecs import Register, hookimpl
 
@@ -9,4 +9,13 @@ def register_chat_models(register: Register) -> None:
         "openai-compatible",
         "wmsforge_openai.chat_model:OpenAICompatibleModel",
         summary="A model behind an OpenAI-compatible server: vLLM, SGLang, llama.cpp, Ollama, a provider.",
+    )
+
+
+@hookimpl
+def register_embedders(register: Register) -> None:
+    register(
+        "openai-compatible",
+        "wmsforge_openai.embedder:OpenAICompatibleEmbedder",
+        summary="An embedding model behind an OpenAI-compatible server or a provider.",
     )

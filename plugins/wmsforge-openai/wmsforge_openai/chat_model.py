@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from wmsforge.errors import StepError
 from wmsforge.options import NotIdentity
 from wmsforge.steps.base import Context
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, ModelOptions
-from wmsforge_openai.endpoint import Endpoint
 from wmsforge_openai.failures import failure
 from wmsforge_openai.reply import read_reply
+from wmsforge_openai.server import ServerOptions
 
 if TYPE_CHECKING:
     from wmsforge_openai.transport import Transport
@@ -26,18 +24,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class OpenAICompatibleModel(ChatModel):
     """Asks `POST {base_url}/chat/completions`, one connection a call in flight."""
 
-    class Options(ModelOptions):
-        base_url: Annotated[str, NotIdentity()] = Field(
-            description="Address of the API, usually ending in /v1. A server that moves keeps its stored calls: "
-            "of two servers with different weights under one model name, give one another `revision`."
-        )
-        api_key: Annotated[SecretStr | None, NotIdentity()] = Field(
-            default=None, description="Key of the API, always as a variable: ${OPENAI_API_KEY}."
-        )
-        model: str = Field(min_length=1, description="Name the server knows the model by.")
-        revision: str = Field(
-            default="", description="Any text that tells these weights from others of the same name; never sent."
-        )
+    class Options(ServerOptions, ModelOptions):
         top_p: float | None = Field(
             default=None, gt=0, le=1, description="Nucleus sampling; the server's own if unset."
         )
@@ -54,13 +41,6 @@ class OpenAICompatibleModel(ChatModel):
             default_factory=dict, description="More fields of the request's body; null leaves a field out."
         )
 
-        @field_validator("base_url")
-        @classmethod
-        def _plain_address(cls, value: str) -> str:
-            if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-                raise ValueError("must be an http:// or https:// address without user, query or fragment")
-            return value.rstrip("/")
-
         @field_validator("extra_body")
         @classmethod
         def _leaves_ours_alone(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -74,12 +54,15 @@ class OpenAICompatibleModel(ChatModel):
     def __init__(self, options: Options, context: Context) -> None:
         super().__init__(options, context)
         self.instruct = options.instruct
-        key = options.api_key.get_secret_value() if options.api_key is not None else ""
-        self._endpoint = Endpoint(context.step, f"{options.base_url}/chat/completions", options.model, key)
+        self._endpoint = options.endpoint(context.step, "chat/completions")
         constant = {"top_p": options.top_p, **options.extra_body}
         self._constant = {name: value for name, value in constant.items() if value is not None}
         self._left_out = [name for name, value in options.extra_body.items() if value is None]
         self._transport: Transport
+
+    def quota(self) -> str:
+        """See `ServerOptions.quota`."""
+        return self.options.quota()
 
     async def open(self) -> None:
         """Prepare the session; no request is sent.
@@ -89,12 +72,8 @@ class OpenAICompatibleModel(ChatModel):
         """
         from wmsforge_openai.transport import Transport
 
-        if self.options.api_key is not None and not re.fullmatch(r"[\x21-\x7e]+", self._endpoint.key):
-            raise StepError(
-                f"{self._endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII.\n"
-                f"Correct the variable that the option names, or leave api_key out for a server without keys."
-            )
-        self._transport = Transport(self._endpoint, self.options.concurrency, self.options.timeout_s)
+        self.options.check_key(self._endpoint)
+        self._transport = Transport(self._endpoint, self.options.concurrency)
 
     async def close(self) -> None:
         await self._transport.close()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 QUOTED_CHARS = 300
 """Characters of a server's words that a message repeats at most."""
+RAW_CHARS = 20_000
+"""Characters of a reply that are kept beside a rejected record at most."""
 
 
 @dataclass(frozen=True)
@@ -13,9 +16,11 @@ class Endpoint:
     """One model behind one address."""
 
     id: str
-    """Id of the recipe's `models:` entry."""
-    url: str
-    """Where requests are posted to."""
+    """Id of the recipe's `models:` entry, or of the step where the model is written inline."""
+    base_url: str
+    """Address of the API, without a slash at its end."""
+    path: str
+    """What is asked for, below `base_url`: chat/completions or embeddings."""
     model: str
     """Name the server knows the model by."""
     key: str = field(default="", repr=False)
@@ -24,9 +29,23 @@ class Endpoint:
     def __str__(self) -> str:
         return f"Model {self.id!r} ({self.model} at {self.url})"
 
+    @property
+    def url(self) -> str:
+        """Where requests are posted to."""
+        return f"{self.base_url}/{self.path}"
+
     def quote(self, said: str | bytes) -> str:
-        """Return what a server said, cut to `QUOTED_CHARS`, with the key taken out: some servers echo it."""
+        """Return what a server said for a message: cut to `QUOTED_CHARS`."""
+        return self._without_key(said, QUOTED_CHARS)
+
+    def raw(self, said: str | bytes) -> str:
+        """Return what a server said, to be kept: cut to `RAW_CHARS`."""
+        return self._without_key(said, RAW_CHARS)
+
+    def _without_key(self, said: str | bytes, most: int) -> str:
+        """Some servers echo the key; it is taken out before the text is cut."""
         text = said.decode(errors="replace") if isinstance(said, bytes) else said
         if self.key:
-            text = text.replace(self.key, "[api_key]")
-        return text if len(text) <= QUOTED_CHARS else f"{text[:QUOTED_CHARS]}..."
+            for written in (self.key, json.dumps(self.key)[1:-1]):
+                text = text.replace(written, "[api_key]")
+        return text if len(text) <= most else f"{text[:most]}..."

@@ -9,26 +9,28 @@ import aiohttp
 from yarl import URL
 
 from wmsforge.errors import RetryableError, StepError
+from wmsforge.reasons import MALFORMED_RESPONSE, TRANSPORT
 from wmsforge_openai.endpoint import Endpoint
 
 KEEP_ALIVE_S = 4.0
 """Idle connections are let go before common servers close theirs (uvicorn: after 5 s), so that no
 request is sent into a connection that is being closed."""
+CONNECT_S = 30.0
+"""Seconds a connection may take. How long the answer may take is the engine's to watch: it cancels the call."""
 
 
 class Transport:
     """Posts bodies to one address over at most `connections` connections."""
 
-    def __init__(self, endpoint: Endpoint, connections: int, timeout_s: float) -> None:
+    def __init__(self, endpoint: Endpoint, connections: int) -> None:
         self._endpoint = endpoint
-        self._timeout_s = timeout_s
         self._url = URL(endpoint.url)
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "wmsforge"}
         if endpoint.key:
             headers["Authorization"] = f"Bearer {endpoint.key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=KEEP_ALIVE_S),
-            timeout=aiohttp.ClientTimeout(total=timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=_proxy(self._url),
@@ -44,17 +46,15 @@ class Transport:
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as reply:
                 return reply.status, reply.headers, await reply.read()
-        except TimeoutError as error:
-            raise RetryableError("timeout", f"{self._endpoint} did not answer within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
             raise StepError(
                 f"{self._endpoint}: the server's certificate is not trusted: {error.certificate_error}.\n"
                 f"Name your authority's certificates in the variable SSL_CERT_FILE, or correct base_url."
             ) from error
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-            raise RetryableError("malformed_response", f"{self._endpoint}: no whole HTTP reply: {error}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise RetryableError("transport", f"{self._endpoint}: {error or type(error).__name__}") from error
+            raise RetryableError(MALFORMED_RESPONSE, f"{self._endpoint}: no whole HTTP reply: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise RetryableError(TRANSPORT, f"{self._endpoint}: {error or type(error).__name__}") from error
 
     async def close(self) -> None:
         await self._session.close()
