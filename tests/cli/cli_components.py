@@ -84,12 +84,24 @@ class Echo(ChatModel):
     class Options(ModelOptions):
         delay_s: Annotated[float, NotIdentity()] = Field(default=0, ge=0, description="Seconds a call takes.")
         calls_log: Annotated[str, NotIdentity()] = Field(description="File that gets a line a call.")
+        moody: Annotated[str, NotIdentity()] = Field(
+            default="", description="File with lines 'empty:TEXT' and 'refuse:TEXT': what happens to requests with it."
+        )
 
     async def complete(self, request: ChatRequest) -> ChatResponse:
         await asyncio.sleep(self.options.delay_s)
         words = request.messages[-1].content
         _append(Path(self.options.calls_log), words)
+        mood = self._mood(words)
+        if mood == "refuse":
+            raise RecordError("refusal", "not today", raw="No.", usage={"prompt_tokens": 20, "completion_tokens": 1})
+        if mood == "empty":
+            return ChatResponse(text="", usage=Usage(prompt_tokens=20, completion_tokens=10))
         return ChatResponse(text=f"Answer to: {words}", usage=Usage(prompt_tokens=20, completion_tokens=10))
+
+    def _mood(self, words: str) -> str:
+        lines = Path(self.options.moody).read_text(encoding="utf-8").splitlines() if self.options.moody else []
+        return next((mood for mood, _, text in (line.partition(":") for line in lines) if text in words), "")
 
 
 class Ask(AnswerGenerator):
@@ -106,6 +118,8 @@ class Ask(AnswerGenerator):
     async def answer(self, question: Question) -> Answer:
         found = await self.retriever.search(question.text, 2)
         response = await self.chat.complete(ChatRequest(messages=(Message(role="user", content=question.text),)))
+        if not response.text:
+            raise RecordError("empty", "no text", raw="")
         if self.options.refuse and self.options.refuse in question.text:
             raise RecordError("refused", f"it holds {self.options.refuse!r}", raw=response.text)
         return Answer(

@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @planning_options
+@click.option(
+    "--retry-rejected",
+    "reasons",
+    multiple=True,
+    metavar="REASON",
+    help="Try the records again that were rejected for this reason, and no others; may be given several times.",
+)
 @click.pass_context
-def run(context: click.Context, /, **arguments: Any) -> None:
+def run(context: click.Context, /, reasons: tuple[str, ...], **arguments: Any) -> None:
     """Run RECIPE. Steps that are done and unchanged are reused; a stopped run continues.
 
     Every answered model call is stored at once and never made again. Ctrl-C stops cleanly.
@@ -30,6 +37,11 @@ def run(context: click.Context, /, **arguments: Any) -> None:
     from wmsforge.run.runner import Runner
 
     planned = load_plan(context, **arguments)
+    retry = None
+    if reasons:
+        from wmsforge.cli.retrying import with_retry
+
+        planned, retry = with_retry(planned, reasons, arguments["until"], arguments["restart"])
     if all(step.reused for step in planned.plan.steps.values()):
         count = len(planned.plan.steps)
         click.echo(f"Nothing to run: all {count} steps of {planned.plan.recipe.path} are done and unchanged.", err=True)
@@ -38,7 +50,8 @@ def run(context: click.Context, /, **arguments: Any) -> None:
     steps: dict[str, StepRun] = {}
     progress = _progress(planned, steps)
     try:
-        signal = drive(Runner(planned.plan, planned.host, planned.workspace, progress, steps), progress)
+        runner = Runner(planned.plan, planned.host, planned.workspace, progress, steps, retry)
+        signal = drive(runner, progress)
     except ParkedError as error:
         _say_cost(progress, planned, steps)
         raise parked(error, context) from error

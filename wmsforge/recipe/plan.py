@@ -56,6 +56,7 @@ def make_plan(
     until: str | None = None,
     restart: str | None = None,
     limit: int | None = None,
+    remade: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return what a run of this recipe would do.
 
@@ -63,6 +64,7 @@ def make_plan(
         until: Last step to run; steps that it does not need are left out.
         restart: Step to make anew, with everything after it (`--from`).
         limit: Questions of a preview run; it is kept apart from the full run.
+        remade: Further steps to make anew, and why, in words.
 
     Raises:
         RecipeError: If `until` or `restart` names no step, or `restart` one that `until` leaves out.
@@ -84,7 +86,8 @@ def make_plan(
             continue
         if step.id == restart or restarted & set(step.needs()):
             restarted.add(step.id)
-        planned[step.id] = _plan_step(recipe, workspace, step, planned, step.id in restarted, limit)
+        asked = "asked for by --from" if step.id in restarted else (remade or {}).get(step.id, "")
+        planned[step.id] = _plan_step(recipe, workspace, step, planned, asked, limit)
     return Plan(recipe, planned, limit)
 
 
@@ -109,7 +112,7 @@ def _plan_step(
     workspace: Workspace,
     step: Step,
     planned: Mapping[str, PlannedStep],
-    restarted: bool,
+    asked: str,
     limit: int | None,
 ) -> PlannedStep:
     needs = list(step.needs())
@@ -119,8 +122,8 @@ def _plan_step(
     identity = step_identity(recipe, step, fingerprints, limit if preview else None)
     manifest = Manifest.read(folder)
     running = [id for id in dict.fromkeys(needs) if not planned[id].reused]
-    if restarted:
-        reason = "asked for by --from"
+    if asked:
+        reason = asked
     elif step.kind == "server":
         reason = "a server runs anew each time"
     elif manifest is None:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.run.chat import ASKED
 from wmsforge.run.step_run import StepRun
 from wmsforge.steps.filter import CorpusFilter, Filter, Item, Verdict
 
@@ -62,24 +64,34 @@ def _or_error(filter: Filter, record: Item) -> Any:
     try:
         return filter.check(record)
     except RecordError as error:
-        return error
+        return _Failed(error, [])
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """A record that a filter could not judge, with the keys of the calls it made for it."""
+
+    error: RecordError
+    asked: list[bytes]
 
 
 async def _ask(filter: Filter, batch: list[Item]) -> list[Any]:
     async def ask(record: Item) -> Any:
+        asked: list[bytes] = []
+        ASKED.set(asked)
         try:
             return await filter.check(record)  # type: ignore[misc]
         except RecordError as error:
-            return error
+            return _Failed(error, asked)
 
     return list(await asyncio.gather(*map(ask, batch)))
 
 
-def _sort_out(run: StepRun, name: str, batch: Sequence[Item], verdicts: Sequence[Verdict | RecordError]) -> list[Item]:
+def _sort_out(run: StepRun, name: str, batch: Sequence[Item], verdicts: Sequence[Verdict | _Failed]) -> list[Item]:
     kept: list[Item] = []
     for record, verdict in zip(batch, verdicts, strict=True):
-        if isinstance(verdict, RecordError):
-            run.fail(record.id, verdict, record)
+        if isinstance(verdict, _Failed):
+            run.fail(record.id, verdict.error, record, verdict.asked)
         elif verdict.keep:
             kept.append(verdict.replacement or record)
         else:

@@ -16,6 +16,7 @@ from wmsforge import __version__
 from wmsforge.files import write_atomically
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.plan import Plan
+from wmsforge.recipe.retry import Retry
 from wmsforge.store.workspace import Workspace
 
 
@@ -26,13 +27,14 @@ def new_run_id(workspace: Workspace, recipe: str) -> str:
     return next(id for id in (start, *(f"{start}-{n}" for n in range(2, 1000))) if id not in taken)
 
 
-def describe_run(folder: Path, plan: Plan, host: PluginHost) -> None:
+def describe_run(folder: Path, plan: Plan, host: PluginHost, retry: Retry | None = None) -> None:
     """Write recipe.yaml (as written: `${NAME}` stays) and run.json."""
     text = yaml.safe_dump(dict(plan.recipe.written), allow_unicode=True, sort_keys=False)
     write_atomically(folder / "recipe.yaml", text.encode())
     facts: dict[str, Any] = {
         "recipe": plan.recipe.path,
         "limit": plan.limit,
+        "retry_rejected": sorted(retry.reasons) if retry else [],
         "seed": plan.recipe.seed,
         "wmsforge": __version__,
         "python": platform.python_version(),

@@ -11,6 +11,7 @@ from typing import Any
 from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.plan import Plan, PlannedStep
+from wmsforge.recipe.retry import Retry
 from wmsforge.run import artifacts
 from wmsforge.run.answering import run_answers
 from wmsforge.run.events import Events, Listener
@@ -25,6 +26,7 @@ from wmsforge.run.tasks import first_error_only
 from wmsforge.steps.exporter import Origin
 from wmsforge.steps.server import Server
 from wmsforge.store.ledger import Ledger
+from wmsforge.store.manifest import Manifest
 from wmsforge.store.workspace import Workspace
 
 
@@ -40,6 +42,8 @@ class Runner:
     workspace: Workspace
     listener: Listener | None = None
     steps: dict[str, StepRun] = field(default_factory=dict)
+    retry: Retry | None = None
+    """The rejected records to try again; the plan has their steps run."""
     run_id: str = ""
     _servers: dict[str, Server] = field(default_factory=dict)
 
@@ -55,10 +59,12 @@ class Runner:
         with self.workspace.locked(f"wmsforge run {self.plan.recipe.path}"):
             self.run_id = new_run_id(self.workspace, name)
             folder = self.workspace.run_folder(name, self.run_id)
-            describe_run(folder, self.plan, self.host)
-            events = Events(folder / "events.jsonl", self.listener)
             ledger = Ledger(self.workspace.ledger)
             ledger.close_open()
+            if self.retry is not None:
+                self._forget(self.retry, ledger)
+            describe_run(folder, self.plan, self.host, self.retry)
+            events = Events(folder / "events.jsonl", self.listener)
             models = self.workspace.models_folder(name)
             resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id, models)
             ending: tuple[str, dict[str, Any]] = ("run_finished", {})
@@ -77,6 +83,15 @@ class Runner:
                 ledger.close()
                 events.close()
         return self.steps
+
+    def _forget(self, retry: Retry, ledger: Ledger) -> None:
+        """Let the calls of rejected records be made again.
+
+        Their steps are no longer done then: whatever stops this run, the next one goes on with them.
+        """
+        ledger.forget(retry.calls)
+        for step in retry.steps:
+            Manifest.remove(self.plan.steps[step].folder)
 
     async def _run_steps(self, resources: Resources, events: Events) -> None:
         for planned in self.plan.steps.values():

@@ -130,6 +130,11 @@ class Manifest(BaseModel):
         """Write the manifest, durably."""
         write_atomically(folder / NAME, self.model_dump_json(indent=2, by_alias=True).encode() + b"\n")
 
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Say that the step is not done; what it made stays."""
+        (folder / NAME).unlink(missing_ok=True)
+
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
         """Return the manifest of a finished step, None when there is none.
