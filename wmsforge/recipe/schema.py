@@ -14,8 +14,9 @@ from pydantic.errors import PydanticUserError
 
 from wmsforge.errors import PluginError
 from wmsforge.recipe.drafts import RESOURCE_KINDS, STEP_KINDS
-from wmsforge.recipe.wiring import NEEDS_NO_SOURCE
+from wmsforge.recipe.wiring import needs_source, takes
 from wmsforge.registry import Offer, Registry
+from wmsforge.steps.base import Component
 
 Schema = dict[str, Any]
 
@@ -45,6 +46,7 @@ class _Entry:
     """A component in the schema: where its definition is, and the texts of `use` that mean it."""
 
     offer: Offer
+    component: type[Component]
     definition: str
     names: tuple[str, ...]
 
@@ -63,11 +65,12 @@ def recipe_schema(registry: Registry, warn: Callable[[str], None]) -> Schema:
         qualified = f"{offer.plugin}/{offer.name}"
         names = (qualified,) if (offer.kind, offer.name) in clashing else (offer.name, qualified)
         try:
-            definitions |= _component(registry, offer, key, names)
+            component = registry.load(offer)
+            definitions |= _component(offer, component, key, names)
         except (PluginError, PydanticUserError) as error:
             warn(f"left out: {str(error).splitlines()[0]}")
         else:
-            entries.append(_Entry(offer, key, names))
+            entries.append(_Entry(offer, component, key, names))
     for kind in registry.kinds:
         definitions[f"inline_{kind}"] = _choice([entry for entry in entries if entry.offer.kind == kind], inline=True)
     definitions["model"] = _choice([entry for entry in entries if entry.offer.kind in RESOURCE_KINDS], inline=False)
@@ -96,14 +99,13 @@ def _by_id(description: str, definition: str) -> Schema:
     return {"description": description, "type": "object", "propertyNames": _ID, "additionalProperties": entry}
 
 
-def _component(registry: Registry, offer: Offer, key: str, names: Sequence[str]) -> dict[str, Schema]:
+def _component(offer: Offer, component: type[Component], key: str, names: Sequence[str]) -> dict[str, Schema]:
     """Return a component's definition, and those it refers to, by name.
 
     Raises:
-        PluginError: If the component cannot be imported.
         PydanticUserError: If its options have no JSON Schema.
     """
-    options = registry.load(offer).Options.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")
+    options = component.Options.model_json_schema(ref_template=f"#/$defs/{key}.{{model}}")
     nested = options.pop("$defs", {})
     properties = {name: _or_variable(_tidy(option)) for name, option in options.get("properties", {}).items()}
     definition: Schema = {
@@ -178,9 +180,9 @@ def _cases(entries: Iterable[_Entry], *, wired: bool = False) -> list[Schema]:
     by_name: dict[str, list[Schema]] = {}
     for entry in entries:
         case: Schema = {"$ref": f"#/$defs/{entry.definition}"}
-        if wired and entry.offer.kind == "loader":
+        if wired and not takes(entry.offer.kind, entry.component):
             case["properties"] = {"from": False}
-        elif wired and entry.offer.kind not in NEEDS_NO_SOURCE:
+        elif wired and needs_source(entry.offer.kind, entry.component):
             case["required"] = ["from"]
         for name in entry.names:
             by_name.setdefault(name, []).append(case)
