@@ -9,14 +9,13 @@ from wmsforge.reasons import THROTTLED, TIMEOUT
 from wmsforge.run.limits.breaker import Breaker
 from wmsforge.run.limits.clock import now_s
 from wmsforge.run.limits.day import Day, day_start, now_utc
-from wmsforge.run.limits.level import Level
+from wmsforge.run.limits.level import NO_ROUND, Level
 from wmsforge.run.limits.pace import REMEMBERED_S, Pace
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Ledger
 
 HELD_BACK_S = 0.01
 """A call that waited this long for something else than its place says nothing about the level."""
-NO_ROUND = -1
 
 
 @dataclass

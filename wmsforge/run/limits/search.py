@@ -1,0 +1,242 @@
+"""The search for the number of calls to have in flight, which no provider tells.
+
+Latency is compared with that of an unloaded server. While it is the same, more calls are tried: twice as many at
+first, later a few more each time, and more of them the longer it goes well. Where they only wait in the server's
+queue, latency rises in proportion, so the level falls by as much; a little queue is kept, since it costs nothing
+and an idle server does. Calls turned away (429, 503) cut the level too. So it is additive increase and
+multiplicative decrease (Chiu and Jain, 1989) with the latency signal of TCP Vegas (Brakmo and Peterson, 1995).
+
+Not all that looks like overload is one: a share of calls may be turned away at random, and answers may become
+longer in the middle of a run. So a cut that nothing led up to is a trial: if it does not help, it was not our
+doing, the level goes back and what was seen is the usual from then on.
+"""
+
+from __future__ import annotations
+
+import math
+
+from wmsforge.run.limits.seen import Seen
+
+START = 32
+"""Calls in flight at first, if as many are allowed."""
+ROUND = 32
+"""Calls by which a level is judged at least, and twice its own number; while it doubles, `START` and once."""
+EXACT = 0.1
+"""Standard error of a round's latency (of its logarithm) to aim at; answers that vary much need longer rounds."""
+LONGEST = 6
+"""Times its own number of calls by which a level is judged at most."""
+TRIAL = 64
+"""Calls by which it is judged whether a cut has helped, at least."""
+FREE, QUEUED = math.log(1.2), math.log(1.5)
+"""Latency, in logarithms over the unloaded one: below the first there is room for more, above the second too many
+wait. Between them, the server has work and a short queue."""
+KEPT_QUEUE = 1.15
+"""What the latency is aimed at, over the unloaded one, when the level is cut."""
+FIRST_STEP = 1 / 16
+"""Share of the level that is added; twice as much each time in a row."""
+REMEMBERED = 1_000
+"""Calls over which the usual share of calls turned away is taken."""
+TURNED_AWAY = 0.05
+"""Share of calls turned away, beyond the usual, that counts as overload."""
+AT_RANDOM = 0.5
+"""A share of calls turned away in the first round that may well be so whatever the level: a look down will tell."""
+LOOK_DOWN = 0.6
+"""Share of the level at which it is seen anew what an unloaded server does."""
+PATIENCE = 8, 32
+"""Rounds at a level before it is asked again whether it still is the best: at first, and at most."""
+
+
+class Base:
+    """The unloaded server's latency."""
+
+    def __init__(self, seen: Seen, latency: float) -> None:
+        self.level = seen.level
+        self.latency = latency
+        self.doubt = seen.doubt
+
+    def pool(self, seen: Seen, latency: float) -> None:
+        """Take in another round at which the server was unloaded."""
+        known, new = 1 / max(self.doubt, (EXACT / 2) ** 2), 1 / seen.doubt
+        self.latency = (known * self.latency + new * latency) / (known + new)
+        self.doubt = 1 / (known + new)
+
+
+class Search:
+    """Judges rounds of calls and says at which level to make the next.
+
+    Args:
+        most: Calls in flight at most.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.level = min(most, START)
+        self._doubling = True
+        self._base: Base | None = None
+        self._spread = 0.0
+        self._usual = 0.0
+        """Share of calls turned away whatever the level."""
+        self._good = self.level
+        """The last level at which all was well."""
+        self._ceiling: int | None = None
+        """A level that was too high."""
+        self._origin: Seen | None = None
+        """The round that led to a cut, until all is well again."""
+        self._origin_turned_away = False
+        self._on_trial = False
+        """Whether the cut is still to be judged."""
+        self._looks_from: Seen | None = None
+        """The round to go back to after a look at the unloaded latency."""
+        self._in_a_row = 0
+        self._stayed = 0
+        self._patience = PATIENCE[0]
+
+    def round(self) -> Seen:
+        """Return the next round to be seen and judged."""
+        level = self.level
+        if self._on_trial:
+            return Seen(level, max(TRIAL, 2 * level))
+        if self._doubling:
+            return Seen(level, max(START, level))
+        needed = math.pi / 2 * (self._spread / EXACT) ** 2
+        return Seen(level, max(ROUND, 2 * level, round(min(needed, LONGEST * level))))
+
+    def judge(self, seen: Seen) -> str:
+        """Set `level` for the next round. Return why it is another one, empty where that is no news."""
+        latency = seen.latency
+        if not seen.says_something:
+            return ""
+        if self._on_trial and self._origin is not None:
+            return self._judge_cut(seen, self._origin)
+        if self._looks_from is not None:
+            return self._judge_look(seen, self._looks_from)
+        self._spread = seen.spread
+        if self._base is None and latency is not None:
+            self._base = Base(seen, latency)
+            self._usual = seen.share if seen.share < AT_RANDOM else 0.0
+        if self._base is None or latency is None or self._is_turned_away(seen):
+            level = seen.level * max(0.3, min(0.7, 1 - seen.share))
+            return self._cut(seen, level, "calls were turned away", turned_away=True)
+        slower = latency - self._base.latency
+        if slower > QUEUED + math.sqrt(seen.doubt + self._base.doubt):
+            level = seen.level / math.exp(slower) * KEPT_QUEUE
+            return self._cut(seen, level, "the server only queued more calls", turned_away=False)
+        self._good = seen.level
+        self._origin = None
+        self._expect_less(seen)
+        if slower > FREE:
+            self._doubling = False
+            self._in_a_row = 0
+            return self._stay(seen, self._base, has_room=False)
+        if self._doubling or slower < 0:
+            self._base.pool(seen, latency)
+        return self._grow(seen, self._base)
+
+    # -- up
+
+    def _grow(self, seen: Seen, base: Base) -> str:
+        if seen.level >= self._most:
+            return self._stay(seen, base, has_room=True)
+        share = 1.0 if self._doubling else min(1.0, FIRST_STEP * 2**self._in_a_row)
+        step = max(1, round(seen.level * share))
+        if self._ceiling is not None:
+            step = min(step, (self._ceiling - seen.level) // 2)
+            if step < max(1, seen.level // 16):
+                return self._stay(seen, base, has_room=True)
+        self._in_a_row += 1
+        if self._in_a_row > 1:
+            self._patience = PATIENCE[0]
+        self._stayed = 0
+        self.level = min(self._most, seen.level + step)
+        return "the server carries more"
+
+    def _stay(self, seen: Seen, base: Base, *, has_room: bool) -> str:
+        self._stayed += 1
+        is_known = base.level <= 0.7 * seen.level or seen.level == 1
+        if self._stayed < (self._patience if is_known else 1):
+            return ""
+        self._stayed = 0
+        if seen.level > 1 and (not is_known or not has_room or self._usual > TURNED_AWAY):
+            self._looks_from = seen
+            self.level = max(1, int(LOOK_DOWN * seen.level))
+        if has_room and self._ceiling is not None:
+            self._ceiling = None
+            self._in_a_row = 0
+            self._patience = min(2 * self._patience, PATIENCE[1])
+        return ""
+
+    def _judge_look(self, seen: Seen, before: Seen) -> str:
+        self._looks_from = None
+        if _are_fewer_turned_away(seen, before):
+            self._usual = seen.share
+            self._good = seen.level
+            self._ceiling = before.level
+            return "calls were turned away"
+        self.level = before.level
+        if self._base is not None and seen.latency is not None:
+            is_news = abs(seen.latency - self._base.latency) > FREE
+            self._patience = PATIENCE[0] if is_news else min(2 * self._patience, PATIENCE[1])
+            self._base = Base(seen, seen.latency)
+        return ""
+
+    # -- down
+
+    def _cut(self, seen: Seen, level: float, why: str, *, turned_away: bool) -> str:
+        self._in_a_row = self._stayed = 0
+        target = max(1, min(round(level), seen.level - 1))
+        if self._good < seen.level:  # our last step was too much
+            self._doubling = False
+            self._ceiling = seen.level
+            self.level = self._good = max(self._good, target)
+            return why
+        if self._origin is None:
+            self._origin = seen
+            self._origin_turned_away = turned_away
+        self._on_trial = seen.level > 1
+        self.level = target
+        return ""
+
+    def _judge_cut(self, seen: Seen, origin: Seen) -> str:
+        self._on_trial = False
+        if self._has_helped(seen, origin):
+            self._doubling = False
+            self._ceiling = origin.level
+            self._good = seen.level
+            return "it was too many calls at once"
+        if self._origin_turned_away:
+            self._usual = (origin.share * origin.size + seen.share * seen.size) / (origin.size + seen.size)
+        if seen.latency is not None:
+            self._base = Base(seen, seen.latency)
+        self._origin = self._ceiling = None
+        self._doubling = True  # what had stopped the search was no reason to
+        self.level = origin.level
+        return ""
+
+    def _has_helped(self, seen: Seen, origin: Seen) -> bool:
+        if self._origin_turned_away:
+            return _are_fewer_turned_away(seen, origin)
+        if seen.latency is None or origin.latency is None:
+            return False
+        expected = math.log(origin.level / seen.level)
+        return origin.latency - seen.latency > 0.5 * expected - math.sqrt(seen.doubt + origin.doubt)
+
+    def _expect_less(self, seen: Seen) -> None:
+        """Let the usual share fall: at once if chance cannot be why fewer were turned away, else slowly."""
+        if seen.share + 2 * self._chance(seen) < self._usual:
+            self._usual = seen.share
+        elif seen.share < self._usual:
+            self._usual += (seen.share - self._usual) * seen.size / (seen.size + REMEMBERED)
+
+    def _chance(self, seen: Seen) -> float:
+        """Return the standard error of the usual share in a round."""
+        return math.sqrt(self._usual * (1 - self._usual) / seen.size)
+
+    def _is_turned_away(self, seen: Seen) -> bool:
+        """Tell whether more calls were turned away than chance makes of the usual share."""
+        return seen.share > self._usual + TURNED_AWAY + 2 * self._chance(seen)
+
+
+def _are_fewer_turned_away(seen: Seen, before: Seen) -> bool:
+    """Tell whether chance cannot be why."""
+    chance = sum(each.share * (1 - each.share) / each.size for each in (seen, before))
+    return before.share - seen.share > 2 * math.sqrt(chance) + 1e-9
