@@ -97,6 +97,8 @@ def test_kill_9_in_a_batch_poll_resumes_without_a_second_job_and_counts_once(tmp
         text=True,
         check=True,
     ).stdout
+    (paid,) = json.loads(status)["recipes"][0]["paid"].values()
+    assert (paid["calls"], paid["attempts"], paid["uncertain_usd"]) == (6, 0, 0)
     assert KEY not in status + (folder / "log.txt").read_text(encoding="utf-8")
     for path in (folder / ".wmsforge").rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path

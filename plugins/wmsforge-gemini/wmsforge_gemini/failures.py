@@ -44,7 +44,7 @@ def failure(endpoint: Endpoint, status: int, body: Any, headers: Mapping[str, st
         return _not_found(endpoint, said, message)
     if 300 <= status < 400 or status == 405:
         return _nobody(endpoint, said)
-    if status == 503:
+    if status in (503, 529):
         return RetryableError(OVERLOADED, f"{endpoint} {said}", wait_hint_s(details, headers), raw)
     if status >= 500 or status in (408, 499):
         return RetryableError(SERVER_ERROR, f"{endpoint} {said}", wait_hint_s(details, headers), raw)
