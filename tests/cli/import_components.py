@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +69,8 @@ class Crate(Retriever, VectorSource):
         self._embedder = await self.context.embedder(self.options.embedder)
 
     async def build(self, documents: Iterable[Document]) -> Artifact:
-        return Artifact(kind="index", facts={"passages": len(read(self.options.path)), "encoded": 0})
+        facts = {"passages": len(read(self.options.path)), "encoded": 0}
+        return Artifact(kind="index", path=self.options.path, facts=facts)
 
     async def load(self) -> None: ...
 

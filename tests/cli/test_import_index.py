@@ -62,7 +62,7 @@ def test_what_is_not_kept_and_not_loaded_is_said(crate: Project) -> None:
     out, _ = take_over(crate, "--set", "steps.documents.path=elsewhere")
     assert out.splitlines() == [
         "index: 1 of 2 passages are embedded already.",
-        "The other 1 are longer than chunk_chars and will be cut and embedded; raise it to keep them.",
+        "Not kept: 1, which the step cuts before it embeds them. A larger chunk_chars keeps them.",
         "Let the recipe load them, else they are not used:",
         "  documents: {use: crates, path: old}",
         "next: wmsforge run recipe.yaml",
@@ -109,7 +109,7 @@ def test_a_workspace_in_use_is_left_alone(crate: Project) -> None:
         ("", ["--option", "fail=7"], 2, "crate (see wmsforge components retriever crate)  fail: "),
         ("", ["--option", "depth=7"], 2, "depth: Extra inputs are not permitted"),
         ("", ["--reader", "shelf"], 3, "The retriever 'shelf' of import-test-plugin cannot give the vectors"),
-        ("", ["--reader", "langchain-faiss"], 3, "no retriever is called 'langchain-faiss'"),
+        ("", ["--reader", "crat"], 3, "no retriever is called 'crat'. Did you mean 'crate'?"),
         (
             "  more: {use: shelf, from: documents, embedder: lengths}\n",
             [],
@@ -148,7 +148,7 @@ def test_an_index_made_elsewhere_is_a_step_without_from(crate: Project) -> None:
     step = "  theirs: {use: crate, path: old, embedder: lengths}\n"
     (crate.folder / "recipe.yaml").write_text(RECIPE + step, encoding="utf-8")
     _, err = crate.run("run", "recipe.yaml", "--until", "theirs")
-    assert "theirs done: (4 passages, 0 encoded anew)" in err
+    assert "theirs done: old (4 passages, 0 encoded anew)" in err
     (crate.folder / "recipe.yaml").write_text(RECIPE + step.replace("{", "{from: documents, "), encoding="utf-8")
     _, err = crate.run("check", "recipe.yaml", code=2)
     assert "steps.theirs.from: the retriever 'crate' reads no step. Remove 'from'." in err

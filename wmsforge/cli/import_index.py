@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--step", metavar="STEP", shell_complete=complete_step, help="Step to fill; needed if several could be.")
 @click.option(
-    "--reader", default="langchain-faiss", show_default=True, metavar="NAME", help="Retriever that reads FOLDER."
+    "--reader",
+    default="langchain-faiss",
+    metavar="NAME",
+    help="Retriever that reads FOLDER, by default that of wmsforge-langchain.",
 )
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="Option of the reader: index_name=wms.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe.")
@@ -66,9 +69,7 @@ def _told(imported: Imported, recipe: str) -> list[str]:
     lines = [f"{imported.step}: {imported.adopted:,} of {amount(imported.documents, 'passages')} are embedded already."]
     if imported.adopted < imported.documents:
         rest = imported.documents - imported.adopted
-        lines.append(
-            f"The other {rest:,} are longer than chunk_chars and will be cut and embedded; raise it to keep them."
-        )
+        lines.append(f"Not kept: {rest:,}, which the step cuts before it embeds them. A larger chunk_chars keeps them.")
     if not imported.loaded_by:
         written = ", ".join(f"{name}: {value}" for name, value in imported.loader.items())
         lines += ["Let the recipe load them, else they are not used:", f"  documents: {{{written}}}"]

@@ -205,7 +205,7 @@ def test_what_is_not_loaded_or_not_whole_is_said(tmp_path: Path) -> None:
     out, _ = wmsforge(tmp_path, "import-index", own, "vectordb", "--option", "index_name=wms")
     assert out.splitlines() == [
         "index: 7 of 8 passages are embedded already.",
-        "The other 1 are longer than chunk_chars and will be cut and embedded; raise it to keep them.",
+        "Not kept: 1, which the step cuts before it embeds them. A larger chunk_chars keeps them.",
         "Let the recipe load them, else they are not used:",
         "  documents: {use: langchain-documents, path: vectordb, index_name: wms}",
         "next: wmsforge run other.yaml",
