@@ -24,7 +24,7 @@ ROUND = 32
 EXACT = 0.1
 """Standard error of a round's latency (of its logarithm) to aim at; answers that vary much need longer rounds."""
 LONGEST = 6
-"""Times its own number of calls by which a level is judged at most."""
+"""Times its own number of calls by which a level is judged at most, and as many times `ROUND`."""
 TRIAL = 64
 """Calls by which it is judged whether a cut has helped, at least."""
 FREE, QUEUED = math.log(1.2), math.log(1.5)
@@ -61,6 +61,33 @@ class Base:
         self.doubt = 1 / (known + new)
 
 
+class Usual:
+    """The share of calls that are turned away whatever the level."""
+
+    def __init__(self, *rounds: Seen) -> None:
+        self.size = sum(seen.size for seen in rounds) or REMEMBERED
+        self.share = sum(seen.share * seen.size for seen in rounds) / self.size
+
+    def is_more(self, seen: Seen) -> bool:
+        """Tell whether so many more were turned away that it is no chance."""
+        return seen.share > self.share + TURNED_AWAY + 2 * self._chance(seen)
+
+    def is_less(self, seen: Seen) -> bool:
+        """Tell whether so many fewer were turned away that it is no chance."""
+        return seen.share < self.share - 3 * self._chance(seen)
+
+    def pool(self, seen: Seen) -> None:
+        """Take in a round whose share was the usual one."""
+        known = min(self.size, REMEMBERED)
+        self.share = (self.share * known + seen.share * seen.size) / (known + seen.size)
+        self.size = known + seen.size
+
+    def _chance(self, seen: Seen) -> float:
+        """Return the standard error of the difference of the shares."""
+        share = (self.share * self.size + 1) / (self.size + 2)
+        return math.sqrt(share * (1 - share) * (1 / self.size + 1 / seen.size))
+
+
 class Search:
     """Judges rounds of calls and says at which level to make the next.
 
@@ -74,8 +101,7 @@ class Search:
         self._doubling = True
         self._base: Base | None = None
         self._spread = 0.0
-        self._usual = 0.0
-        """Share of calls turned away whatever the level."""
+        self._usual = Usual()
         self._good = self.level
         """The last level at which all was well."""
         self._ceiling: int | None = None
@@ -99,13 +125,13 @@ class Search:
         if self._doubling:
             return Seen(level, max(START, level))
         needed = math.pi / 2 * (self._spread / EXACT) ** 2
-        return Seen(level, max(ROUND, 2 * level, round(min(needed, LONGEST * level))))
+        return Seen(level, max(ROUND, 2 * level, round(min(needed, LONGEST * max(level, ROUND)))))
 
     def judge(self, seen: Seen) -> str:
         """Set `level` for the next round. Return why it is another one, empty where that is no news."""
         latency = seen.latency
-        if not seen.says_something:
-            return ""
+        if not seen.size or not (seen.was_full or self._usual.is_more(seen)):
+            return ""  # it was not the level that held the calls back
         if self._on_trial and self._origin is not None:
             return self._judge_cut(seen, self._origin)
         if self._looks_from is not None:
@@ -113,18 +139,21 @@ class Search:
         self._spread = seen.spread
         if self._base is None and latency is not None:
             self._base = Base(seen, latency)
-            self._usual = seen.share if seen.share < AT_RANDOM else 0.0
-        if self._base is None or latency is None or self._is_turned_away(seen):
-            level = seen.level * max(0.3, min(0.7, 1 - seen.share))
-            return self._cut(seen, level, "calls were turned away", turned_away=True)
+            self._usual = Usual(seen) if seen.share < AT_RANDOM else Usual()
+        if self._base is None or latency is None or self._usual.is_more(seen):
+            return self._cut(seen, _fewer(seen), "calls were turned away", turned_away=True)
         slower = latency - self._base.latency
-        if slower > QUEUED + math.sqrt(seen.doubt + self._base.doubt):
+        doubt = math.sqrt(seen.doubt + self._base.doubt)
+        if slower > QUEUED + doubt:
             level = seen.level / math.exp(slower) * KEPT_QUEUE
             return self._cut(seen, level, "the server only queued more calls", turned_away=False)
         self._good = seen.level
         self._origin = None
-        self._expect_less(seen)
-        if slower > FREE:
+        if self._usual.is_less(seen):
+            self._usual = Usual(seen)
+        else:
+            self._usual.pool(seen)
+        if slower > FREE + (doubt if self._doubling else 0.0):
             self._doubling = False
             self._in_a_row = 0
             return self._stay(seen, self._base, has_room=False)
@@ -156,7 +185,7 @@ class Search:
         if self._stayed < (self._patience if is_known else 1):
             return ""
         self._stayed = 0
-        if seen.level > 1 and (not is_known or not has_room or self._usual > TURNED_AWAY):
+        if seen.level > 1 and (not is_known or not has_room or self._usual.share > TURNED_AWAY):
             self._looks_from = seen
             self.level = max(1, int(LOOK_DOWN * seen.level))
         if has_room and self._ceiling is not None:
@@ -168,7 +197,7 @@ class Search:
     def _judge_look(self, seen: Seen, before: Seen) -> str:
         self._looks_from = None
         if _are_fewer_turned_away(seen, before):
-            self._usual = seen.share
+            self._usual = Usual(seen)
             self._good = seen.level
             self._ceiling = before.level
             return "calls were turned away"
@@ -177,13 +206,18 @@ class Search:
             is_news = abs(seen.latency - self._base.latency) > FREE
             self._patience = PATIENCE[0] if is_news else min(2 * self._patience, PATIENCE[1])
             self._base = Base(seen, seen.latency)
+            slower = (before.latency or 0.0) - seen.latency
+            if slower > QUEUED:
+                self.level = self._good = max(1, math.ceil(before.level / math.exp(slower) * KEPT_QUEUE))
+                self._ceiling = before.level
+                return "the server only queued more calls"
         return ""
 
     # -- down
 
     def _cut(self, seen: Seen, level: float, why: str, *, turned_away: bool) -> str:
         self._in_a_row = self._stayed = 0
-        target = max(1, min(round(level), seen.level - 1))
+        target = max(1, min(math.ceil(level), seen.level - 1))
         if self._good < seen.level:  # our last step was too much
             self._doubling = False
             self._ceiling = seen.level
@@ -198,13 +232,15 @@ class Search:
 
     def _judge_cut(self, seen: Seen, origin: Seen) -> str:
         self._on_trial = False
+        if self._origin_turned_away and seen.share >= AT_RANDOM:
+            return self._cut(seen, _fewer(seen), "calls were turned away", turned_away=True)
         if self._has_helped(seen, origin):
             self._doubling = False
             self._ceiling = origin.level
             self._good = seen.level
             return "it was too many calls at once"
         if self._origin_turned_away:
-            self._usual = (origin.share * origin.size + seen.share * seen.size) / (origin.size + seen.size)
+            self._usual = Usual(origin, seen)
         if seen.latency is not None:
             self._base = Base(seen, seen.latency)
         self._origin = self._ceiling = None
@@ -220,20 +256,10 @@ class Search:
         expected = math.log(origin.level / seen.level)
         return origin.latency - seen.latency > 0.5 * expected - math.sqrt(seen.doubt + origin.doubt)
 
-    def _expect_less(self, seen: Seen) -> None:
-        """Let the usual share fall: at once if chance cannot be why fewer were turned away, else slowly."""
-        if seen.share + 2 * self._chance(seen) < self._usual:
-            self._usual = seen.share
-        elif seen.share < self._usual:
-            self._usual += (seen.share - self._usual) * seen.size / (seen.size + REMEMBERED)
 
-    def _chance(self, seen: Seen) -> float:
-        """Return the standard error of the usual share in a round."""
-        return math.sqrt(self._usual * (1 - self._usual) / seen.size)
-
-    def _is_turned_away(self, seen: Seen) -> bool:
-        """Tell whether more calls were turned away than chance makes of the usual share."""
-        return seen.share > self._usual + TURNED_AWAY + 2 * self._chance(seen)
+def _fewer(seen: Seen) -> float:
+    """Return the level to go down to when calls are turned away."""
+    return seen.level * max(0.3, min(0.7, 1 - seen.share))
 
 
 def _are_fewer_turned_away(seen: Seen, before: Seen) -> bool:

@@ -68,9 +68,9 @@ class Seen:
         return len(self._logs) > middle and now_s - self._last_at >= math.exp(self._logs[middle])
 
     @property
-    def says_something(self) -> bool:
+    def was_full(self) -> bool:
         """Whether the level was what held the calls back."""
-        return self.size > 0 and self._full >= self._ended / 2
+        return self._full >= self._ended / 2
 
     @property
     def share(self) -> float:
