@@ -97,6 +97,23 @@ async def test_a_prompt_longer_than_a_slot_rejects_the_record(model: LlamaCppMod
         await model.complete(ask("가나다라마바사 " * 600, "무엇인가요?"))
     assert caught.value.reason == "prompt_too_long"
     assert "context_tokens is 512" in caught.value.detail
+    assert "message" in json.loads(caught.value.raw or "")
+
+
+async def test_a_schema_that_no_grammar_can_be_made_of_rejects_the_record(model: LlamaCppModel) -> None:
+    with pytest.raises(RecordError) as caught:
+        await model.complete(ask("검수는 2시간입니다.", "무엇인가요?", json_schema={"type": "no such type"}))
+    assert caught.value.reason == "bad_request"
+
+
+async def test_the_engine_fills_all_slots_and_the_model_costs_nothing_unless_told(tmp_path: Path) -> None:
+    def made(**options: Any) -> LlamaCppModel:
+        return LlamaCppModel(LlamaCppModel.Options(**options), LocalContext(tmp_path))
+
+    assert made().fixed_concurrency
+    assert made().price().cost_usd({"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}) == 0
+    told = made(price={"input": 1, "output": 2}).price()
+    assert told.cost_usd({"prompt_tokens": 1_000_000, "completion_tokens": 1_000_000}) == 3
 
 
 async def test_more_requests_than_slots_are_all_answered(model: LlamaCppModel) -> None:

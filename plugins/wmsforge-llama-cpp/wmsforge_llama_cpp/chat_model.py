@@ -10,6 +10,8 @@ from pydantic import Field
 
 from wmsforge.errors import RecordError, StepError
 from wmsforge.options import NotIdentity
+from wmsforge.prices import FREE, Price
+from wmsforge.reasons import BAD_REQUEST, PROMPT_TOO_LONG
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, ModelOptions, Usage
 from wmsforge_llama_cpp.server import LlamaServer
 from wmsforge_llama_cpp.transcript import TURN_END, render
@@ -20,6 +22,7 @@ class LlamaCppModel(ChatModel):
     """Runs a GGUF model in this process; `concurrency` is the number of slots decoded together."""
 
     version = "1"
+    fixed_concurrency = True
 
     class Options(ModelOptions):
         model: str = Field(
@@ -44,6 +47,10 @@ class LlamaCppModel(ChatModel):
 
     def identity(self) -> dict[str, Any]:
         return {**self.options.identity(), "model": "", "weights": weights_identity(self.options.model)}
+
+    def price(self) -> Price:
+        """Return what the option says, else nothing: the model runs on a machine that is there anyway."""
+        return self.options.price or FREE
 
     async def open(self) -> None:
         """Load the model.
@@ -108,7 +115,8 @@ class LlamaCppModel(ChatModel):
 
 
 def _error(error: dict[str, Any], context_tokens: int) -> RecordError:
-    message = str(error.get("message", json.dumps(error)))
+    raw = json.dumps(error, ensure_ascii=False)
+    message = str(error.get("message", raw))
     if "context" in message:
-        return RecordError("prompt_too_long", f"{message} (context_tokens is {context_tokens})")
-    return RecordError("model_error", message)
+        return RecordError(PROMPT_TOO_LONG, f"{message} (context_tokens is {context_tokens})", raw)
+    return RecordError(BAD_REQUEST, message, raw)

@@ -147,6 +147,6 @@ class OpenAICompatibleEmbedder(Embedder):
             if attempt < self.options.max_attempts and hint_s <= self.options.max_retry_s:
                 await asyncio.sleep(hint_s)
         raise StepError(
-            f"{self._endpoint}: one word could not be embedded to learn the vectors' dimension: {failed}\n"
+            f"No word could be embedded to learn the vectors' dimension: {failed}\n"
             f"See to the server, or say the dimension: dimensions: 1024 (where the server takes that option)."
         )
