@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from wmsforge_llama_cpp.chat_model import LlamaCppModel
+from wmsforge_llama_cpp.chat_model import LlamaCppModel, _error
 from wmsforge_llama_cpp.transcript import render
 from wmsforge_llama_cpp.weights import weights, weights_identity
 
@@ -100,10 +100,10 @@ async def test_a_prompt_longer_than_a_slot_rejects_the_record(model: LlamaCppMod
     assert "message" in json.loads(caught.value.raw or "")
 
 
-async def test_a_schema_that_no_grammar_can_be_made_of_rejects_the_record(model: LlamaCppModel) -> None:
-    with pytest.raises(RecordError) as caught:
-        await model.complete(ask("검수는 2시간입니다.", "무엇인가요?", json_schema={"type": "no such type"}))
-    assert caught.value.reason == "bad_request"
+async def test_a_request_that_the_server_does_not_take_is_kept_with_what_it_said() -> None:
+    error = _error({"code": 400, "message": "failed to parse grammar"}, 512)
+    assert error.reason == "bad_request" and "grammar" in error.detail
+    assert json.loads(error.raw or "")["code"] == 400
 
 
 async def test_the_engine_fills_all_slots_and_the_model_costs_nothing_unless_told(tmp_path: Path) -> None:
