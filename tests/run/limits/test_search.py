@@ -1,0 +1,111 @@
+"""The level against servers that do not tell their limits: near the best fixed level, and no queue of our making.
+
+Thresholds leave room for chance; what was measured is in docs/decisions.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulated_provider import Queueing, Seen, Server, Sharing, TurningAway, drive
+from virtual_time import run_in_virtual_time
+
+SEEDS = range(3)
+
+
+def run(server: Server, folder: Path, **how: Any) -> Seen:
+    folder.mkdir(exist_ok=True)
+    seen = run_in_virtual_time(drive(server, folder, **how))
+    assert seen.rejected == 0
+    assert server.early == 0  # no call was made again before its hint
+    return seen
+
+
+def best_fixed(make: type[Server], folder: Path, near: int, **server: Any) -> float:
+    """Return the throughput of the best fixed level, by a sweep."""
+    return max(
+        run(make(seed=99, **server), folder, calls=1500, concurrency=level, fixed=True).throughput(0.1, 0.9)
+        for level in (near * 8 // 10, near, near * 12 // 10, near * 15 // 10, near * 3)
+    )
+
+
+def unloaded_p95_s(make: type[Server], folder: Path, **server: Any) -> float:
+    return run(make(seed=98, **server), folder, calls=500, concurrency=1, fixed=True).p95_s()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    ("make", "capacity", "calls", "spread"),
+    [
+        (Queueing, 40, 6000, 0.3),
+        (Queueing, 40, 6000, 1.0),
+        (Queueing, 5, 3000, 0.3),
+        (Queueing, 150, 12_000, 0.3),
+        (Sharing, 40, 4000, 0.3),
+    ],
+)
+def test_a_server_that_only_gets_slower(
+    make: type[Queueing], capacity: int, calls: int, spread: float, seed: int, tmp_path: Path
+) -> None:
+    server = {"capacity": capacity, "spread": spread}
+    seen = run(make(seed=seed, **server), tmp_path / "run", calls=calls, concurrency=256)
+    settled = {"after": 0.5, "until": 0.95}
+    assert seen.throughput(**settled) >= 0.8 * best_fixed(make, tmp_path / "fixed", capacity, **server)
+    assert seen.p95_s(**settled) < 2 * unloaded_p95_s(make, tmp_path / "unloaded", **server)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("capacity", "calls", "hints"), [(40, 5000, True), (40, 5000, False), (5, 1500, True)])
+def test_a_server_that_turns_away_what_is_too_much(
+    capacity: int, calls: int, hints: bool, seed: int, tmp_path: Path
+) -> None:
+    server = TurningAway(capacity=capacity, hints=hints, seed=seed)
+    seen = run(server, tmp_path / "run", calls=calls, concurrency=256)
+    best = best_fixed(TurningAway, tmp_path / "fixed", capacity, capacity=capacity)
+    assert seen.throughput(0.5, 0.95) >= 0.8 * best
+    assert len(server.arrivals) < 1.35 * calls  # most calls were let in the first time
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("concurrency", "calls"), [(64, 4000), (256, 12_000)])
+def test_calls_turned_away_at_random_cost_no_speed(concurrency: int, calls: int, seed: int, tmp_path: Path) -> None:
+    seen = run(Server(random_429=0.2, seed=seed), tmp_path / "run", calls=calls, concurrency=concurrency)
+    at_most = concurrency / (0.5 + 0.25 * 0.02)  # each answer, and the fourth of a refusal before it, takes a place
+    assert seen.throughput(0.3, 0.95) >= 0.8 * at_most
+    assert seen.throughput(0, 0.95) >= 0.75 * at_most  # from the first call on
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_at_once(seed: int, tmp_path: Path) -> None:
+    seen = run(Queueing(capacity=40, random_429=0.2, seed=seed), tmp_path, calls=6000, concurrency=256)
+    assert seen.throughput(0.5, 0.95) >= 0.8 * 80
+    assert seen.p95_s(0.5, 0.95) < 2 * unloaded_p95_s(Server, tmp_path / "unloaded")
+
+
+@pytest.mark.parametrize(("concurrency", "calls"), [(256, 20_000), (64, 2000), (8, 400)])
+@pytest.mark.parametrize("spread", [0.01, 0.3])
+def test_a_server_without_a_limit_is_used_in_full_soon(
+    concurrency: int, calls: int, spread: float, tmp_path: Path
+) -> None:
+    seen = run(Server(service_s=0.2, spread=spread), tmp_path, calls=calls, concurrency=concurrency)
+    assert seen.latencies[-1 - concurrency][0] <= 1.1 * 0.2 * calls / concurrency
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_capacity_that_falls_and_comes_back_is_followed(seed: int, tmp_path: Path) -> None:
+    server = Queueing(capacity=40, seed=seed)
+    later = [(80, partial(server.change_capacity, 15)), (160, partial(server.change_capacity, 40))]
+    seen = run(server, tmp_path, calls=14_000, concurrency=256, later=later)
+    for begin, end, capacity in ((40, 80, 40), (100, 160, 15), (200, 220, 40)):
+        answers = [latency for moment, latency in seen.latencies if begin <= moment < end]
+        assert len(answers) / (end - begin) >= 0.8 * capacity / 0.5
+
+
+def test_answers_that_become_longer_are_not_taken_for_a_queue(tmp_path: Path) -> None:
+    server = Queueing(capacity=40)
+    seen = run(server, tmp_path, calls=7000, concurrency=256, later=[(60, lambda: setattr(server, "service_s", 1.5))])
+    answers = sum(1 for moment, _ in seen.latencies if 80 <= moment < 130)
+    assert answers / 50 >= 0.8 * 40 / 1.5
