@@ -92,6 +92,40 @@ async def test_a_job_is_sent_at_its_most_without_waiting_for_quiet(open_model, m
     assert sorted(len(job.requests) for job in mock.batches.jobs.values()) == [2, 4, 4]
 
 
+async def test_a_job_is_sent_before_its_requests_are_too_large_for_one(open_model, monkeypatch):
+    size = len(json.dumps(requests(1)[0].model_dump(mode="json")))
+    monkeypatch.setattr(batch_module, "MOST_BYTES", 3 * size)
+    mock = MockGemini()
+    async with serving(mock) as url:
+        await ask_all(await open_model(url, **{**QUICK, "batch_quiet_s": 0.2}), requests(6))
+    assert max(len(job.requests) for job in mock.batches.jobs.values()) <= 3
+
+
+async def test_a_call_that_is_given_up_before_its_job_is_sent_is_not_sent(open_model):
+    mock = MockGemini()
+    async with serving(mock) as url:
+        model = await open_model(url, **{**QUICK, "batch_quiet_s": 0.3})
+        first, *others = [asyncio.create_task(model.complete(asked)) for asked in requests(3)]
+        await asyncio.sleep(0.05)
+        first.cancel()
+        await asyncio.gather(*others)
+    assert [len(job.requests) for job in mock.batches.jobs.values()] == [2]
+
+
+async def test_answers_that_nobody_asked_for_yet_wait_in_their_job_for_the_next_run(open_model, tmp_path):
+    mock = MockGemini(batch_s=0.2)
+    async with serving(mock) as url:
+        first = await open_model(url, **QUICK)
+        await killed(first, requests(4), lambda: stored(tmp_path) and stored(tmp_path)[0]["name"])
+        second = await open_model(url, **QUICK)
+        assert reasons(await ask_all(second, requests(2))) == ["ok"] * 2
+        await until(lambda: len(stored(tmp_path)[0]["taken"]) == 2)
+        await second.close()
+        assert reasons(await ask_all(await open_model(url, **QUICK), requests(4)[2:])) == ["ok"] * 2
+        await until(lambda: not stored(tmp_path))
+    assert len(mock.batches.made) == 1
+
+
 async def test_a_job_of_a_killed_run_is_found_by_its_stored_name(open_model, tmp_path):
     mock = MockGemini(batch_s=0.6)
     async with serving(mock) as url:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -224,6 +227,25 @@ async def test_a_connection_that_breaks_and_one_that_babbles_are_told_apart(open
         with pytest.raises(RetryableError) as raised:
             await model.complete(REQUEST)
     assert raised.value.reason == reason
+
+
+@pytest.fixture
+def untrusted(tmp_path):
+    """A TLS context with a certificate of nobody's."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    made = "req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost"
+    subprocess.run(["openssl", *made.split()], cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return context
+
+
+async def test_a_certificate_nobody_trusts_stops_the_run(open_model, untrusted):
+    async with await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=untrusted) as server:
+        model = await open_model(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        with pytest.raises(StepError, match=r"is not trusted: .*\nName your authority's certificates"):
+            await model.complete(REQUEST)
 
 
 async def test_a_model_of_the_standard_tier_waits_no_longer_than_timeout_s(open_model):

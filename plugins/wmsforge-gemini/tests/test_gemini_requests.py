@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from mock_gemini import MockGemini, serving
 from pydantic import ValidationError
 from wmsforge_gemini.chat_model import GeminiModel
 from wmsforge_gemini.retired import retired, table
@@ -105,6 +107,33 @@ async def test_googles_own_variables_do_not_send_the_key_elsewhere(open_model, m
     async with recording() as (url, sent):
         await (await open_model(url)).complete(REQUEST)
     assert sent[0][1]["x-goog-api-key"] == KEY
+
+
+async def test_the_proxy_of_the_environment_is_used_unless_no_proxy_names_the_host(open_model, monkeypatch):
+    async with recording() as (proxy, sent):
+        monkeypatch.setenv("http_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+        await (await open_model("http://model.invalid")).complete(REQUEST)
+        assert sent[0][1]["Host"] == "model.invalid"
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        await (await open_model(proxy)).complete(REQUEST)
+    assert sent[1][1]["Host"].startswith("127.0.0.1:")
+
+
+async def test_many_calls_spread_over_small_pools_and_few_stay_in_one(open_model):
+    async with serving(MockGemini(latency_s=0.1)) as url:
+        model = await open_model(url, concurrency=40)
+        for number in range(3):
+            await model.complete(numbered(number))
+        pools = [pool._pool.connections for pool in model._client._http._transport._pools]
+        assert [len(pool) for pool in pools] == [1, 0, 0]
+        await asyncio.gather(*(model.complete(numbered(number)) for number in range(40)))
+        pools = [pool._pool.connections for pool in model._client._http._transport._pools]
+        assert sorted(map(len, pools)) == [13, 13, 14]
+
+
+def numbered(number: int) -> ChatRequest:
+    return ChatRequest(messages=(Message(role="user", content=f"{number}번째 질문"),))
 
 
 def test_a_faster_or_cheaper_way_is_the_same_call_and_another_model_or_thinking_is_not():

@@ -73,6 +73,7 @@ class Batch:
         self._waiting: dict[str, _Asked] = {}
         self._gathering: dict[str, int] = {}
         """Requests not sent yet and their sizes in bytes."""
+        self._gathered_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._covered: dict[str, Job] = {}
         """The job that answers a request, for every answer not taken yet."""
@@ -100,7 +101,7 @@ class Batch:
             asked.futures.remove(future)
             if not asked.futures:
                 self._waiting.pop(key, None)
-                self._gathering.pop(key, None)
+                self._gathered_bytes -= self._gathering.pop(key, 0)
         self._take(key)
         return read_result(self._endpoint, result)
 
@@ -115,10 +116,11 @@ class Batch:
             self._settle(display_name)
 
     def _gather(self, key: str, size: int) -> None:
+        self._gathered_bytes += size - self._gathering.get(key, 0)
         self._gathering[key] = size
         if self._timer is not None:
             self._timer.cancel()
-        if len(self._gathering) >= MOST_REQUESTS or sum(self._gathering.values()) >= MOST_BYTES:
+        if len(self._gathering) >= MOST_REQUESTS or self._gathered_bytes >= MOST_BYTES:
             self._send()
         else:
             self._timer = asyncio.get_running_loop().call_later(self._quiet_s, self._send)
@@ -126,7 +128,7 @@ class Batch:
     def _send(self) -> None:
         """Store a job of all that was gathered, then create it."""
         self._timer = None
-        keys, self._gathering = list(self._gathering), {}
+        keys, self._gathering, self._gathered_bytes = list(self._gathering), {}, 0
         if keys:
             job = self._jobs.plan(keys)
             self._cover(job)

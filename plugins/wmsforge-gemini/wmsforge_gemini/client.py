@@ -17,6 +17,7 @@ from wmsforge.reasons import MALFORMED_RESPONSE, TIMEOUT, TRANSPORT
 from wmsforge_gemini.batch_results import GONE, Seen, seen
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.failures import failure
+from wmsforge_gemini.transport import Pools
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ NOT_HTTP = (httpx2.DecodingError, httpx2.RemoteProtocolError)
 
 
 class Client:
-    """Sends requests over at most `connections` connections.
+    """Sends up to `connections` requests at once.
 
     All its methods raise what a failed call means, see `failure`; beside that `RetryableError` if no whole
     reply came, and `StepError` if the server's certificate is not trusted.
@@ -45,7 +46,7 @@ class Client:
         # The client is passed explicitly: else the SDK takes aiohttp where that happens to be installed.
         self._http = httpx2.AsyncClient(
             timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S),
-            limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+            transport=Pools(endpoint.base_url, connections),
         )
         self._genai = genai.Client(
             api_key=endpoint.key,
