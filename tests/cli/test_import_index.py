@@ -69,6 +69,14 @@ def test_what_is_not_kept_and_not_loaded_is_said(crate: Project) -> None:
     ]
 
 
+def test_another_workspace_and_another_way_to_write_the_folder(crate: Project) -> None:
+    away = ("--workspace", "a b")
+    out, _ = take_over(crate, *away, "--set", "steps.documents.path=./old/")
+    assert out.splitlines()[1:] == ["next: wmsforge run recipe.yaml --workspace 'a b'"]
+    _, err = crate.run("run", "recipe.yaml", *away)
+    assert "4 passages, 0 encoded anew" in err
+
+
 def test_the_same_as_data_and_in_a_log(crate: Project) -> None:
     out, _ = take_over(crate, "--json")
     assert json.loads(out) == {

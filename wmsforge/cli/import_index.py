@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from wmsforge.cli.completion import complete_step
 from wmsforge.cli.loading import recipe_argument, workspace_option
 from wmsforge.cli.terminal import amount, as_json, clean
+from wmsforge.store.workspace import DEFAULT, Workspace
 
 if TYPE_CHECKING:
     from wmsforge.run.importing import Imported
@@ -51,7 +53,6 @@ def import_index(
     from wmsforge.plugins import load_plugins
     from wmsforge.recipe.load import load_recipe
     from wmsforge.run.importing import find_step, import_index
-    from wmsforge.store.workspace import Workspace
 
     host = load_plugins(disabled=context.obj["no_plugin"])
     loaded = load_recipe(Path(recipe), overrides=overrides, registry=host.registry)
@@ -61,19 +62,24 @@ def import_index(
     if as_data:
         click.echo(as_json({**vars(imported), "loader": dict(imported.loader)}, indent=2))
         return
-    for line in _told(imported, recipe):
+    where = [] if workspace == DEFAULT else ["--workspace", str(workspace)]
+    for line in _told(imported, shlex.join(["wmsforge", "run", recipe, *where])):
         click.echo(clean(line))
 
 
-def _told(imported: Imported, recipe: str) -> list[str]:
+def _told(imported: Imported, command: str) -> list[str]:
+    import yaml
+
     lines = [f"{imported.step}: {imported.adopted:,} of {amount(imported.documents, 'passages')} are embedded already."]
     if imported.adopted < imported.documents:
         rest = imported.documents - imported.adopted
         lines.append(f"Not kept: {rest:,}, which the step cuts before it embeds them. A larger chunk_chars keeps them.")
     if not imported.loaded_by:
-        written = ", ".join(f"{name}: {value}" for name, value in imported.loader.items())
-        lines += ["Let the recipe load them, else they are not used:", f"  documents: {{{written}}}"]
-    lines.append(f"next: wmsforge run {recipe}")
+        step = yaml.safe_dump(
+            dict(imported.loader), default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000
+        )
+        lines += ["Let the recipe load them, else they are not used:", f"  documents: {step.strip()}"]
+    lines.append(f"next: {command}")
     return lines
 
 

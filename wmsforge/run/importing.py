@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -158,5 +159,6 @@ def _loads(step: Step, embedded: Embedded) -> bool:
     """Tell whether a step loads the documents of the index, by what the recipe says of it."""
     use = step.uses[0]
     given = use.options.model_dump(mode="json")
-    own = {name: value for name, value in embedded.loader.items() if name != "use"}
-    return use.offer.name == embedded.loader["use"] and all(given.get(name) == value for name, value in own.items())
+    wanted = {name: value for name, value in embedded.loader.items() if name != "use"}
+    same_place = Path(str(given.get("path"))).absolute() == Path(str(wanted.pop("path", None))).absolute()
+    return use.offer.name == embedded.loader["use"] and same_place and wanted.items() <= given.items()

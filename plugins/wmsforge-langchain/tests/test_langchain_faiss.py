@@ -10,10 +10,10 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
-from conftest import Open, WordEmbedder
 from langchain_folder import Texts, pickled, save
 from wmsforge_langchain.loader import LangChainDocumentsLoader
 from wmsforge_langchain.retriever import LangChainFaissRetriever
+from word_embedder import Open, WordEmbedder
 
 from wmsforge.errors import RecordError, StepError
 from wmsforge.testing import LocalContext

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Open, WordEmbedder
+from word_embedder import Open, WordEmbedder
 
 pytest.importorskip("langchain_community", reason="pip install langchain-community, to try its own FAISS store")
 

@@ -73,8 +73,8 @@ def read_vectors(path: Path, max_bytes: int, folder: Path) -> Vectors:
         stored = np.fromfile(target, "<f4").reshape(facts["count"], facts["dimension"]).astype(np.float32, copy=False)
     if not np.isfinite(stored).all():
         raise UnreadableError("holds vectors with values that are no numbers")
-    lengths = np.linalg.norm(stored.astype(np.float64), axis=1)[:, None]
-    unit = (stored / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", stored, stored, dtype=np.float64))[:, None]
+    unit = np.divide(stored, np.where(lengths > 0, lengths, 1), dtype=np.float32, casting="same_kind")
     shortest, longest = (float(lengths.min()), float(lengths.max())) if len(lengths) else (1.0, 1.0)
     return Vectors(unit, facts["kind"], facts["metric"], (shortest, longest))
 
