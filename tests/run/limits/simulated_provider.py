@@ -115,7 +115,7 @@ class Sharing(Server):
 
     async def serve(self, seconds: float) -> None:
         while seconds > 0:
-            step = min(seconds, self.service_s / 10)
+            step = min(seconds, self.service_s / 5)
             await asyncio.sleep(step * max(1.0, self.in_flight / self.capacity))
             seconds -= step
 

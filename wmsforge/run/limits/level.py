@@ -61,7 +61,7 @@ class Level:
             else:
                 self._seen.end(seconds, full=full)
         self._admit()
-        if self._search is not None and self._seen is not None and self._seen.is_complete(now_s()):
+        if self._search is not None and self._seen is not None and self._search.is_over(self._seen, now_s()):
             why = self._search.judge(self._seen)
             self._begin_round(self._search, why)
 

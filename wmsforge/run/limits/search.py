@@ -127,6 +127,11 @@ class Search:
         needed = math.pi / 2 * (self._spread / EXACT) ** 2
         return Seen(level, max(ROUND, 2 * level, round(min(needed, LONGEST * max(level, ROUND)))))
 
+    def is_over(self, seen: Seen, now_s: float) -> bool:
+        """Whether a round can be judged: at its end, or as soon as a step up has turned out to be too much."""
+        is_step = self._good < seen.level and not self._on_trial and self._looks_from is None
+        return seen.is_complete(now_s) or (is_step and self._usual.is_more(seen))
+
     def judge(self, seen: Seen) -> str:
         """Set `level` for the next round. Return why it is another one, empty where that is no news."""
         latency = seen.latency
@@ -221,7 +226,7 @@ class Search:
         if self._good < seen.level:  # our last step was too much
             self._doubling = False
             self._ceiling = seen.level
-            self.level = self._good = max(self._good, target)
+            self.level = self._good = self._good if turned_away else max(self._good, target)
             return why
         if self._origin is None:
             self._origin = seen

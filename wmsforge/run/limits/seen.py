@@ -79,13 +79,16 @@ class Seen:
 
     @property
     def latency(self) -> float | None:
-        """The logarithm of the median's seconds, None if nothing was answered."""
-        return self._logs[self._answers // 2] if self._answers else None
+        """The logarithm of the median's seconds, None if fewer than half were answered."""
+        middle = self._answers // 2
+        return self._logs[middle] if middle < len(self._logs) else None
 
     @property
     def spread(self) -> float:
         """The standard deviation of the logarithms, as the lower half shows it."""
-        return (self._logs[self._answers // 2] - self._logs[self._answers // 4]) / QUARTILE if self._answers else 0.0
+        if self.latency is None:
+            return 0.0
+        return (self.latency - self._logs[self._answers // 4]) / QUARTILE
 
     @property
     def doubt(self) -> float:
