@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from wmsforge.errors import RecordError, RetryableError
@@ -49,7 +51,7 @@ def read_reply(endpoint: Endpoint, content: bytes) -> ChatResponse:
         finish_reason=_finish(finish),
         usage=usage,
         model=completion.get("model") or "",
-        created_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created_at=_written(int(time.time())),
     )
 
 
@@ -93,3 +95,8 @@ def _counted(counts: Any) -> dict[str, int] | None:
 
 def _finish(reason: Any) -> Literal["stop", "length"]:
     return "length" if reason == "length" else "stop"
+
+
+@lru_cache(maxsize=2)  # hundreds of replies come in one second, and strftime costs more than parsing one
+def _written(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
