@@ -261,13 +261,15 @@ class Tries:
                 f"({error}).\nEverything so far is stored and is not paid again: run the same command then.",
                 reset_at=again.isoformat(timespec="seconds"),
             ) from error
-        if provider.limiter.breaker.down_s > options.max_retry_s:
+        down_s = provider.limiter.breaker.down_s
+        if down_s > options.max_retry_s:
             raise StepError(
                 f"Model {provider.name!r}: nothing got through for {options.max_retry_s / 60:,.0f} minutes "
                 f"(max_retry_s); the last try ended with {error}\n"
                 f"See to the server or the connection, then run the same command again; stored calls are kept."
             ) from error
-        if attempt >= options.max_attempts or spent_s + pause_s > options.max_retry_s:
+        # Time in which nothing got through is not the call's: the run stops then, and no record is lost.
+        if attempt >= options.max_attempts or spent_s - down_s + pause_s > options.max_retry_s:
             tries = f"{attempt} attempt{'s' if attempt > 1 else ''} in {spent_s:,.0f} s failed"
             detail = f"{tries}, the last with: {error.detail or error.reason}"
             raise RecordError(error.reason, detail, error.raw) from error

@@ -26,7 +26,7 @@ class Breaker:
         self._opened = opened
         self._failed = 0
         self._pauses = 0
-        self._down_since: float | None = None
+        self._failing_since: float | None = None
         self._open = False
         self._again_at = 0.0
         self._asking = False
@@ -34,8 +34,8 @@ class Breaker:
 
     @property
     def down_s(self) -> float:
-        """Seconds since calls began to fail one after another, 0 while they do not."""
-        return 0.0 if self._down_since is None else now_s() - self._down_since
+        """Seconds since calls began to fail one after another, 0 while calls may pass."""
+        return self._failing_s if self._open else 0.0
 
     async def enter(self) -> bool:
         """Wait until a call may pass. True means that it asks for all others, and must `leave`."""
@@ -69,7 +69,7 @@ class Breaker:
     def succeeded(self) -> None:
         """A call got through."""
         self._failed = self._pauses = 0
-        self._down_since = None
+        self._failing_since = None
         if self._open:
             self._open = False
             self._tell()
@@ -83,9 +83,9 @@ class Breaker:
             throttled: Whether it only said that there are too many calls.
         """
         self._failed += 1
-        if self._down_since is None:
-            self._down_since = now_s()
-        if self._failed < IN_A_ROW or (throttled and not self._open and self.down_s < THROTTLED_S):
+        if self._failing_since is None:
+            self._failing_since = now_s()
+        if self._failed < IN_A_ROW or (throttled and not self._open and self._failing_s < THROTTLED_S):
             return
         news = not self._open or self._asking
         pause_s = hint_s if hint_s is not None else min(MOST_S, FIRST_S * 2**self._pauses)
@@ -94,6 +94,10 @@ class Breaker:
         if news:
             self._pauses += 1
             self._opened(pause_s, why)
+
+    @property
+    def _failing_s(self) -> float:
+        return 0.0 if self._failing_since is None else now_s() - self._failing_since
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

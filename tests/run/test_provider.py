@@ -1,0 +1,310 @@
+"""Tries: how often and how long a call is tried, and what each try counts as, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from virtual_time import run_in_virtual_time
+
+from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.prices import Price
+from wmsforge.recipe.model import Budget
+from wmsforge.run.events import Events
+from wmsforge.run.limits.budget import Purse, Spent
+from wmsforge.run.limits.clock import now_s
+from wmsforge.run.limits.limiter import Limiter
+from wmsforge.run.limits.under_way import UnderWay
+from wmsforge.run.provider import Call, Provider, Tries
+from wmsforge.run.tasks import first_error_only
+from wmsforge.steps.chat_model import Usage
+from wmsforge.steps.limits import LimitOptions
+from wmsforge.store.ledger import Attempt, Caller, Ledger
+from wmsforge.store.manifest import Paid
+
+T = TypeVar("T")
+
+KEY = b"k" * 16
+MOST = Usage(prompt_tokens=1000, completion_tokens=500)
+MOST_USD = 0.002
+REAL = Usage(prompt_tokens=400, completion_tokens=100)
+REAL_USD = 0.0006
+PRICE = Price(input=1, output=2)
+Outcome = Exception | Usage | float
+"""What a try does: raises, answers with a usage, or takes some seconds before the next outcome."""
+
+
+class Bench:
+    """A provider whose calls do what the test says, the last of it again and again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        budget: Budget | None = None,
+        spent: Spent | None = None,
+        resumes: bool = False,
+        **limits: Any,
+    ) -> None:
+        self.ledger = Ledger(folder / "ledger.sqlite")
+        self.events = Events(folder / "events.jsonl")
+        self.caller = Caller("recipe", "answers", "m", "q", "run-1")
+        self.asked: list[float] = []
+        self.warnings: list[str] = []
+        name, options = "expert (m)", LimitOptions(**limits)
+        limiter = Limiter(
+            name, "q", [options], self.ledger, fixed=False, warn=self.warnings.append, tell=lambda level, why: None
+        )
+        purse = None if budget is None else Purse(budget, spent or Spent(), "r.yaml")
+        self.provider = Provider(name, "q", options, limiter, PRICE, purse, UnderWay(), resumes)
+        self.tries = Tries(self.provider, self.caller, self.ledger, self.events)
+
+    async def call(self, *script: Outcome, key: bytes = KEY) -> Usage:
+        outcomes = list(script)
+
+        async def ask() -> Usage:
+            self.asked.append(now_s())
+            outcome = outcomes.pop(0) if len(outcomes) > 1 else outcomes[0]
+            while isinstance(outcome, float):
+                await asyncio.sleep(outcome)
+                outcome = outcomes.pop(0)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        def store(outcome: Usage | RecordError, cost_usd: float | None, row: int | None) -> None:
+            usage = Usage.model_validate(outcome.usage) if isinstance(outcome, RecordError) else outcome
+            self.ledger.add(key, self.caller, Attempt("stored", usage=usage, cost_usd=cost_usd), "", row)
+
+        return await self.tries.make(Call(key, MOST), ask, lambda usage: usage, store)
+
+    def attempts(self) -> list[tuple[Any, ...]]:
+        """Return (reason, raw, tokens, cost, at_most) of each request in the ledger."""
+        tokens = "prompt_tokens + completion_tokens + thought_tokens"
+        return self.ledger._db.execute(f"SELECT reason, raw, {tokens}, cost_usd, at_most FROM attempts").fetchall()
+
+    def paid(self) -> Paid:
+        return sum(self.ledger.paid("recipe").values(), Paid())
+
+
+@pytest.fixture
+def virtually(tmp_path: Path) -> Callable[..., Any]:
+    """Run a test's coroutine on a bench in virtual time."""
+
+    def run(main: Callable[[Bench], Coroutine[Any, Any, T]], **how: Any) -> tuple[T, Bench]:
+        async def on_bench() -> tuple[T, Bench]:
+            bench = Bench(tmp_path, **how)
+            return await main(bench), bench
+
+        return run_in_virtual_time(on_bench())
+
+    return run
+
+
+def slow_down(after_s: float | None = None, **more: Any) -> RetryableError:
+    return RetryableError("rate_limit", "slow down", after_s=after_s, **more)
+
+
+def test_no_try_before_the_hint_and_hardly_later(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        for _ in range(20):
+            bench.asked.clear()
+            await bench.call(slow_down(2.5), slow_down(30), REAL)
+            first, second, third = bench.asked
+            assert 2.5 <= second - first <= 2.75
+            assert 30 <= third - second <= 30.25
+
+    virtually(main)
+
+
+def test_without_a_hint_the_pause_is_drawn_from_a_doubling_range(virtually: Callable[..., Any]) -> None:
+    pauses: list[list[float]] = [[] for _ in range(5)]
+
+    async def main(bench: Bench) -> None:
+        for _ in range(60):
+            bench.asked.clear()
+            with pytest.raises(RecordError):
+                await bench.call(RetryableError("malformed_response"))
+            await bench.call(REAL)  # or the breaker would open
+            for index, pause in enumerate(pauses):
+                pause.append(bench.asked[index + 1] - bench.asked[index])
+
+    virtually(main)
+    for index, pause in enumerate(pauses):
+        assert 0 <= min(pause) < 0.2 * 2**index
+        assert 0.8 * 2**index < max(pause) <= 2**index
+
+
+def test_tries_are_capped_and_the_last_reason_stands_with_its_raw(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(RecordError) as raised:
+            await bench.call(slow_down(1, raw="429 A"), RetryableError("server_error", "broken", raw="500 B"))
+        assert (raised.value.reason, raised.value.raw) == ("server_error", "500 B")
+        assert raised.value.detail.startswith("3 attempts in ")
+        assert raised.value.detail.endswith("the last with: broken")
+
+    _, bench = virtually(main, max_attempts=3)
+    assert [row[:2] for row in bench.attempts()] == [
+        ("rate_limit", "429 A"),
+        ("server_error", "500 B"),
+        ("server_error", "500 B"),
+    ]
+    assert bench.tries.counts.failures == {"rate_limit": 1, "server_error": 2}
+    assert bench.tries.counts.retries == 2
+
+
+def test_total_time_is_capped_too(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(RecordError, match=r"rate_limit: 4 attempts in 9\d s failed"):
+            await bench.call(slow_down(30))
+        assert now_s() < 100  # the pause that would go beyond is not waited for
+
+    virtually(main, max_attempts=100, max_retry_s=100)
+
+
+def test_a_call_that_hangs_is_cut_off_and_tried_again(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> Usage:
+        return await bench.call(1000.0, REAL, REAL)
+
+    usage, bench = virtually(main, timeout_s=20)
+    assert usage == REAL
+    assert 20 <= bench.asked[1] <= 21
+    assert bench.tries.counts.failures == {"timeout": 1}
+
+
+def test_a_long_hint_parks_when_calls_under_way_have_ended_and_says_until_when(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        other = asyncio.create_task(bench.call(50.0, REAL, key=b"o" * 16))
+        await asyncio.sleep(1)
+        with pytest.raises(ParkedError, match=r"asks to wait 60 minutes, until .* UTC") as raised:
+            await bench.call(slow_down(3600))
+        assert raised.value.reset_at is not None
+        assert now_s() == 50
+        assert await other == REAL
+        with pytest.raises(ParkedError, match="60 minutes"):
+            await bench.call(REAL)
+        assert len(bench.asked) == 2  # nothing was asked after that
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(("error", "reason"), [(StepError("key"), "authentication"), (ParkedError("credit"), "quota")])
+def test_errors_that_no_other_try_changes_pass_at_once(
+    virtually: Callable[..., Any], error: Exception, reason: str
+) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(type(error)) as raised:
+            await bench.call(error)
+        assert raised.value is error
+        assert now_s() == 0
+
+    _, bench = virtually(main, budget=Budget(usd=1))
+    assert bench.attempts() == [(reason, None, 0, None, 0)]
+    assert bench.provider.limiter.level.in_flight == 0
+
+
+def test_when_nothing_gets_through_the_run_stops_and_no_record_is_lost(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(StepError, match=r"'expert \(m\)': nothing got through for 1\d minutes") as raised:
+            async with first_error_only(), asyncio.TaskGroup() as group:
+                for number in range(40):
+                    group.create_task(bench.call(RetryableError("transport", "refused"), key=bytes([number]) * 16))
+        assert "transport: refused" in str(raised.value)
+        assert 900 < now_s() < 1000
+
+    _, bench = virtually(main, max_attempts=100)
+    assert 0 < len(bench.asked) < 100  # one asked for all
+    assert "nothing gets through to 'expert (m)'" in bench.warnings[0]
+    assert len(bench.warnings) < 30
+
+
+# -- what a try counts as
+
+
+@pytest.mark.parametrize(
+    ("error", "paid"),
+    [
+        (slow_down(0.1), Paid(calls=0, attempts=1)),
+        (
+            RetryableError("timeout"),
+            Paid(attempts=1, uncertain_usd=MOST_USD, uncertain_tokens=1500),
+        ),
+        (
+            RetryableError("empty", usage={"prompt_tokens": 400, "thought_tokens": 100}),
+            Paid(attempts=1, prompt_tokens=400, thought_tokens=100, cost_usd=REAL_USD),
+        ),
+    ],
+)
+def test_a_failed_try_counts_nothing_what_it_may_have_cost_or_what_it_did(
+    virtually: Callable[..., Any], error: Exception, paid: Paid
+) -> None:
+    async def main(bench: Bench) -> None:
+        await bench.call(error, REAL)
+
+    _, bench = virtually(main, budget=Budget(usd=1))
+    answered = Paid(attempts=1, prompt_tokens=400, completion_tokens=100, cost_usd=REAL_USD)
+    if not paid.cost_usd and not paid.uncertain_usd:
+        answered = answered.model_copy(update={"unpriced": 1})  # the price of what cost nothing was never asked
+    assert bench.paid() == paid + answered
+
+
+def test_a_refusal_that_was_paid_for_is_stored_and_not_asked_again(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(RecordError, match="refusal"):
+            await bench.call(RecordError("refusal", raw="no", usage=REAL.model_dump()))
+
+    _, bench = virtually(main)
+    assert bench.attempts() == [("stored", None, 500, REAL_USD, 0)]
+    assert (bench.tries.counts.cost_usd, len(bench.asked)) == (REAL_USD, 1)
+
+
+def test_a_budget_is_never_exceeded_and_parks_with_nothing_in_flight(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> list[Any]:
+        calls = [bench.call(1.0 + n % 3, REAL, REAL, key=n.to_bytes(16, "big")) for n in range(400)]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    outcomes, bench = virtually(main, budget=Budget(usd=0.1), concurrency=64)
+    answered = sum(isinstance(each, Usage) for each in outcomes)
+    assert all(isinstance(each, (Usage, ParkedError)) for each in outcomes)
+    assert 0.1 - MOST_USD < answered * REAL_USD <= 0.1
+    assert len(bench.asked) == answered  # none was cut off
+    assert bench.paid().cost_usd == pytest.approx(answered * REAL_USD)
+
+
+def test_a_killed_process_counts_what_was_in_flight_once(virtually: Callable[..., Any], tmp_path: Path) -> None:
+    async def main(bench: Bench) -> None:
+        killed = asyncio.create_task(bench.call(100.0, REAL))
+        await asyncio.sleep(1)
+        bench.ledger.close_open()  # what the next process does first
+        bench.ledger.close_open()
+        assert bench.paid() == Paid(attempts=1, uncertain_usd=MOST_USD, uncertain_tokens=1500)
+        killed.cancel()
+
+    virtually(main, budget=Budget(usd=1))
+
+
+def test_a_request_that_is_found_again_is_counted_once_even_at_the_budgets_edge(
+    virtually: Callable[..., Any],
+) -> None:
+    async def main(bench: Bench) -> None:
+        bench.ledger.begin(KEY, bench.caller, MOST, MOST_USD, "")
+        bench.ledger.close_open()
+        await bench.call(REAL)
+
+    edge = Spent(usd=MOST_USD, requests=1, tokens=1500)  # what that request may have cost is counted in it
+    _, bench = virtually(main, resumes=True, budget=Budget(usd=MOST_USD, requests=1), spent=edge)
+    assert bench.paid() == Paid(attempts=1, prompt_tokens=400, completion_tokens=100, cost_usd=REAL_USD)
+
+
+def test_a_request_that_is_made_anew_is_counted_twice(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        bench.ledger.begin(KEY, bench.caller, MOST, MOST_USD, "")
+        bench.ledger.close_open()
+        await bench.call(REAL)
+
+    _, bench = virtually(main, budget=Budget(usd=1), spent=Spent(usd=MOST_USD, requests=1, tokens=1500))
+    assert bench.paid().attempts == 2
+    assert bench.paid().uncertain_usd == MOST_USD
