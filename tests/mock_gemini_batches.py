@@ -99,7 +99,7 @@ class Batches:
         state = self._state(job)
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         count = len(job.requests)
-        done = state not in ("PENDING", "RUNNING")
+        done = job.cancelled or time.monotonic() - job.made_at >= self.seconds
         metadata: dict[str, Any] = {
             "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
             "name": job.name,

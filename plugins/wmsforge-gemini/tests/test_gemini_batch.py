@@ -311,6 +311,15 @@ async def test_a_key_that_is_refused_at_work_stops_the_run_and_keeps_the_job(ope
     assert len(mock.batches.made) == 1
 
 
+async def test_a_state_that_is_new_to_us_is_waited_for(open_model):
+    mock = MockGemini(batch_s=0.3)
+    state = mock.batches._state
+    mock.batches._state = lambda job: {"RUNNING": "TIDYING_UP"}.get(state(job), state(job))
+    async with serving(mock) as url:
+        assert reasons(await ask_all(await open_model(url, **QUICK), requests(2))) == ["ok", "ok"]
+    assert len(mock.batches.made) == 1
+
+
 async def test_a_quota_that_is_spent_at_creation_parks(open_model, tmp_path, monkeypatch):
     async with serving(MockGemini()) as url:
         model = await open_model(url, **QUICK)

@@ -20,7 +20,7 @@ from wmsforge.errors import RetryableError, WmsforgeError
 from wmsforge.reasons import UNBILLED
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse
 from wmsforge_gemini.batch_jobs import Job, JobFolder
-from wmsforge_gemini.batch_results import ANSWERED, WAITING, Seen, by_key, not_answered, read_result
+from wmsforge_gemini.batch_results import ANSWERED, Seen, by_key, not_answered, read_result
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.requests import config_of, contents_of
 
@@ -31,6 +31,8 @@ MOST_REQUESTS = 5_000
 MOST_BYTES = 15_000_000
 """Google takes 20 MB of requests in one job."""
 FIRST_POLL_S = 2.0
+LOOK_AGAIN_S = 5.0
+"""Seconds after which a job that is not found is looked for once more, before it counts as never created."""
 SETTLE_S = 1.0
 """Seconds from the moment an answer is handed out until it is written down as taken: by then it is in the ledger."""
 
@@ -170,10 +172,12 @@ class Batch:
 
     async def _find(self, job: Job) -> bool:
         """Look for a job that was perhaps created. Without one its requests are gathered again."""
-        found = await self._patiently(lambda: self._client.find_job(job.display_name))
-        if found is not None:
-            self._named(job, found.name)
-            return True
+        for pause_s in (0.0, min(LOOK_AGAIN_S, self._poll_s)):  # it may have been on its way
+            await asyncio.sleep(pause_s)
+            found = await self._patiently(lambda: self._client.find_job(job.display_name))
+            if found is not None:
+                self._named(job, found.name)
+                return True
         self._forget(job)
         for key in job.keys:
             if key in self._waiting:
@@ -187,7 +191,7 @@ class Batch:
             if now.state != state:
                 state = now.state
                 _log.info("batch job %s (%d requests): %s", job.name, len(job.keys), state)
-            if state not in WAITING:
+            if now.ended:
                 return now
             await asyncio.sleep(pause_s)
             pause_s = min(self._poll_s, 1.5 * pause_s)

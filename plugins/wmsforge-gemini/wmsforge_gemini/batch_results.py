@@ -17,7 +17,7 @@ STATUS = {1: 499, 3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 9: 400, 11: 400, 14: 5
 ANSWERED = frozenset({"SUCCEEDED", "PARTIALLY_SUCCEEDED"})
 GONE = "GONE"
 """Our word for a job that Google knows no more."""
-WAITING = frozenset({"UNSPECIFIED", "QUEUED", "PENDING", "RUNNING", "UPDATING", "CANCELLING", "PAUSED"})
+ENDED = ANSWERED | {"FAILED", "CANCELLED", "EXPIRED", GONE}
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,12 @@ class Seen:
     results: list[dict[str, Any]] = field(default_factory=list)
     """For each request `response` or `error`, and `metadata` where Google gives it back."""
     error: Any = None
+    done: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of it. A state that is new to us is waited for until Google says it is done."""
+        return self.done or self.state in ENDED
 
 
 def seen(endpoint: Endpoint, operation: Any) -> Seen:
@@ -49,6 +55,7 @@ def seen(endpoint: Endpoint, operation: Any) -> Seen:
             state=metadata.get("state", "").rpartition("STATE_")[2],
             results=list(found.get("inlinedResponses") or []),
             error=operation.get("error"),
+            done=operation.get("done") is True,
         )
     except (LookupError, TypeError, AttributeError) as error:
         detail = f"{endpoint} sent no batch job: {endpoint.quote(operation)}"
