@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from wmsforge.errors import StepError
 from wmsforge.recipe.fingerprint import PlanningContext
-from wmsforge.recipe.model import Recipe
+from wmsforge.recipe.model import ComponentUse, Recipe
 from wmsforge.run.events import Events
 from wmsforge.run.limits.budget import Purse, Spent
 from wmsforge.run.limits.limiter import Limiter
@@ -68,14 +70,23 @@ class Providers:
         return self._limiters[quota]
 
     def _sharing(self, quota: str) -> list[LimitOptions]:
-        """Return the options of the recipe's models that share a quota; the strictest limits hold for all."""
+        """Return the options of all the recipe's models that share a quota; the strictest limits hold for all."""
         found = []
-        for id, use in self._recipe.models.items():
+        for use in _uses(self._recipe):
             if isinstance(use.options, LimitOptions):
-                model = use.component(use.options, PlanningContext(self._recipe, id))
+                model = use.component(use.options, PlanningContext(self._recipe, use.offer.name))
                 if isinstance(model, (ChatModel, Embedder)) and model.quota() == quota:
                     found.append(use.options)
         return found
+
+
+def _uses(recipe: Recipe) -> Iterator[ComponentUse]:
+    """Yield every component of a recipe, those written inline too."""
+    todo = [*recipe.models.values(), *(use for step in recipe.steps.values() for use in step.uses)]
+    while todo:
+        use = todo.pop()
+        yield use
+        todo += [target.inline for _, target in use.targets if target.inline is not None]
 
 
 def _spent(ledger: Ledger, recipe: str) -> Spent:
