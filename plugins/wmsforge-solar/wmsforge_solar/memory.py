@@ -9,16 +9,16 @@ from wmsforge.errors import StepError
 NF4_BYTES = 0.52
 """Of a weight in 4 bits, with its scales quantised too."""
 GIB = 2**30
+_FULL = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether torch could not allocate: on a GPU it has a class of its own, on the CPU only its words."""
+    """Tell whether torch could not allocate: on a GPU it has a class of its own, elsewhere only its words."""
     import torch
 
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "not enough memory" in said)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
 
 
 def out_of_memory(id: str, model: str, what: str, *, at_once: int = 0, quantized: bool) -> StepError:
