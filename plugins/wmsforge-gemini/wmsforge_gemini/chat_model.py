@@ -14,13 +14,13 @@ from wmsforge.options import NotIdentity
 from wmsforge.prices import Price, price_of
 from wmsforge.steps.base import Context
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, ModelOptions
-from wmsforge_gemini.batch import Batch
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.reply import read_reply
 from wmsforge_gemini.requests import config_of, constant_config, contents_of
 from wmsforge_gemini.retired import retired
 
 if TYPE_CHECKING:
+    from wmsforge_gemini.batch import Batch
     from wmsforge_gemini.client import Client
 
 GOOGLE = "https://generativelanguage.googleapis.com"
@@ -137,6 +137,7 @@ class GeminiModel(ChatModel):
         gone = retired(self.options.model)
         if gone is not None:
             self.context.warn(gone.warning(self.options.model, date.today()))
+        from wmsforge_gemini.batch import Batch
         from wmsforge_gemini.client import Client
 
         if not self.options.batch:
