@@ -174,6 +174,7 @@ async def drive(
         limits: More fields of `LimitOptions`.
     """
     seen = Seen()
+    random.seed(calls)  # the engine's own chance: its backoff
     ledger = Ledger(folder / "ledger.sqlite")
     events = Events(folder / "events.jsonl")
     options = LimitOptions(concurrency=concurrency, **{"max_attempts": 100, **limits})  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """The level against servers that do not tell their limits: near the best fixed level, and no queue of our making.
 
-Thresholds leave room for chance; what was measured is in docs/decisions.
+Chance is seeded, so a figure is the same each time; over many seeds they leave room to their bounds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def test_a_server_that_turns_away_what_is_too_much(
     server = TurningAway(capacity=capacity, hints=hints, seed=seed)
     seen = run(server, tmp_path, calls=calls, concurrency=256, max_attempts=6)
     assert seen.throughput(0.5, 0.95) >= 0.8 * best_fixed(TurningAway, capacity, 0.3)
-    assert len(server.arrivals) < 1.1 * calls + 3 * 256  # beyond what was asked before the server first said no
+    assert len(server.arrivals) < 1.25 * calls + 3 * 256  # the latter before the server first said no
 
 
 @pytest.mark.parametrize("seed", SEEDS)
