@@ -38,6 +38,7 @@ from mock_gemini_bodies import (
     unknown_model,
     wrong_key,
 )
+from mock_gemini_questions import QuestionBank
 
 IN_ANSWER = ("malformed", "no_candidates", "empty", "safety", "blocked", "recitation", "max_tokens")
 """Faults of a reply with status 200."""
@@ -65,6 +66,7 @@ class MockGemini:
         context_tokens: Longest prompt before a request is refused as too long.
         cached: Share of each prompt that is counted as cached.
         thoughts: Tokens that are thought before each answer.
+        questions: CSV file with questions that answers are made of where it has the topic, see `QuestionBank`.
         batch_s, batch_faults, batch_metadata: See `Batches`.
     """
 
@@ -81,6 +83,7 @@ class MockGemini:
     context_tokens: int = 1_048_576
     cached: float = 0.0
     thoughts: int = 0
+    questions: Path | None = None
     batch_s: float = 0.0
     batch_faults: tuple[str, ...] = ()
     batch_metadata: bool = True
@@ -103,6 +106,7 @@ class MockGemini:
         self._not_before: dict[str, float] = {}
         self._minute: deque[float] = deque()
         self._day = 0
+        self._bank = QuestionBank(self.questions) if self.questions else None
         self.batches = Batches(self._batch_answer, self.batch_s, self.batch_faults, self.batch_metadata)
 
     def close(self) -> None:
@@ -245,7 +249,7 @@ class MockGemini:
         tokens = prompt_tokens(asked)
         if tokens > self.context_tokens:
             return 400, too_long(tokens, self.context_tokens)
-        return 200, reply(asked, model, key, fault, cached=self.cached, thoughts=self.thoughts)
+        return 200, reply(asked, model, key, fault, cached=self.cached, thoughts=self.thoughts, bank=self._bank)
 
     def _batch_answer(self, model: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one request of a batch job; faults of the server become its error."""
@@ -328,6 +332,7 @@ def main() -> None:
     parser.add_argument("--context-tokens", type=int, default=1_048_576)
     parser.add_argument("--cached", type=float, default=0.0, metavar="SHARE")
     parser.add_argument("--thoughts", type=int, default=0, metavar="TOKENS")
+    parser.add_argument("--questions", type=Path, metavar="FILE.csv", help="questions that people wrote, by topic")
     parser.add_argument("--batch", type=float, default=0.0, metavar="SECONDS", dest="batch_s")
     parser.add_argument("--batch-fault", action="append", default=[], dest="batch_faults", help="end of the next job")
     parser.add_argument("--no-batch-metadata", action="store_false", dest="batch_metadata")

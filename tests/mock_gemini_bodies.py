@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
+from mock_gemini_questions import QuestionBank
 from mock_openai import CHARS_PER_TOKEN, answer
 
 SUBJECTS = (
@@ -43,8 +44,11 @@ def question(seed: bytes, number: int) -> str:
     return f"{situation} {SUBJECTS[digest[0] % len(SUBJECTS)]} {WISHES[digest[2] % len(WISHES)]}"
 
 
-def answer_text(asked: Mapping[str, Any]) -> str:
-    """Return the answer to a request's body: always the same one, of its schema if it holds one."""
+def answer_text(asked: Mapping[str, Any], bank: QuestionBank | None) -> str:
+    """Return the answer to a request's body: always the same one, of its schema if it holds one.
+
+    Its questions come from the bank if that has the topic, otherwise and without one they are put together.
+    """
     messages = [{"role": turn.get("role", "user"), "content": _text(turn)} for turn in asked["contents"]]
     if "systemInstruction" in asked:
         messages.insert(0, {"role": "system", "content": _text(asked["systemInstruction"])})
@@ -55,8 +59,12 @@ def answer_text(asked: Mapping[str, Any]) -> str:
     wanted = {"json_schema": {"schema": schema}} if schema else {"type": "json_object"}
     value = json.loads(answer(messages, wanted))
     seed = json.dumps(messages).encode()
-    for number, holder in enumerate(_holders(value)):
+    holders = list(_holders(value))
+    for number, holder in enumerate(holders):
         holder["question"] = question(seed, number % 256)
+    if bank is not None:
+        system = messages[0]["content"] if messages[0]["role"] == "system" else ""
+        bank.fill(holders, system, messages[-1]["content"], seed)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -96,13 +104,23 @@ def prompt_tokens(asked: Mapping[str, Any]) -> int:
     return max(1, sum(len(_text(turn)) for turn in turns) // CHARS_PER_TOKEN)
 
 
-def reply(asked: Mapping[str, Any], model: str, key: str, fault: str | None, *, cached: float, thoughts: int) -> Any:
+def reply(
+    asked: Mapping[str, Any],
+    model: str,
+    key: str,
+    fault: str | None,
+    *,
+    cached: float,
+    thoughts: int,
+    bank: QuestionBank | None = None,
+) -> Any:
     """Return the body of a GenerateContentResponse.
 
     Args:
         fault: What is wrong with the answer, None if nothing is.
         cached: Share of the prompt that counts as cached.
         thoughts: Tokens the model thinks before it answers; they count to the limit, as Google's do.
+        bank: Where questions come from.
     """
     prompt = prompt_tokens(asked)
     usage = {"promptTokenCount": prompt, "totalTokenCount": prompt}
@@ -114,7 +132,7 @@ def reply(asked: Mapping[str, Any], model: str, key: str, fault: str | None, *, 
         return {"promptFeedback": {"blockReason": "SAFETY", "safetyRatings": [rating]}, **body}
     if fault == "no_candidates":
         return body
-    text, finish = answer_text(asked), "STOP"
+    text, finish = answer_text(asked, bank), "STOP"
     limit = asked.get("generationConfig", {}).get("maxOutputTokens", 65_536)
     if fault == "max_tokens":
         thoughts = limit
