@@ -105,13 +105,21 @@ async def test_a_text_that_was_added_twice_is_found_once_and_one_without_text_ne
     assert await retriever.search("  ", 10) == []
 
 
+@pytest.mark.parametrize("texts", [[], [(" ", {})], TEXTS[:2]], ids=["empty", "blank", "vectors of zeros"])
+async def test_an_index_with_nothing_to_find_is_refused(tmp_path: Path, open_retriever: Open, texts: Texts) -> None:
+    vectors = np.zeros((len(texts), 64), np.float32)
+    retriever = await open_retriever(save(tmp_path / "index", texts, vectors))
+    with pytest.raises(StepError, match=r"holds no text with a vector \(\d chunks\)"):
+        await retriever.build([])
+
+
 async def test_an_embedder_of_another_size_is_refused_with_a_proposal(tmp_path: Path, open_retriever: Open) -> None:
     vectors = np.ones((2, 768), np.float32)
     retriever = await open_retriever(save(tmp_path / "index", TEXTS[:2], vectors))
     with pytest.raises(StepError) as refused:
         await retriever.build([])
     first, second = str(refused.value).split("\n")
-    assert "have 768 numbers, those of the embedder WordEmbedder (words) have 64; another model made the index" in first
+    assert "have 768 numbers, those of the embedder 'words' (words) have 64; another model made the index" in first
     assert "jhgan/ko-sroberta-multitask" in second
 
 
@@ -120,7 +128,7 @@ async def test_another_model_of_the_same_size_is_refused(
 ) -> None:
     other = WordEmbedder(WordEmbedder.Options(model="others"), LocalContext(folder))
     retriever = await open_retriever(folder, other)
-    with pytest.raises(StepError, match=r"was made by another embedding model than WordEmbedder \(others\)"):
+    with pytest.raises(StepError, match=r"was made by another embedding model than 'words' \(others\)"):
         await retriever.build([])
 
 

@@ -228,6 +228,13 @@ def test_lists_of_lists_of_lists_do_not_unfold() -> None:
         read_docstore(within_metadata(wide))
 
 
+def test_accents_without_end_are_not_sorted() -> None:
+    start = time.perf_counter()
+    with pytest.raises(RefusedError, match="heaps more than 1,000 accents"):
+        read_docstore(pickled([("e" + "\u0301\u0316" * 500_000, {})]))
+    assert time.perf_counter() - start < 5
+
+
 def test_a_file_cut_anywhere_is_refused() -> None:
     for end in range(len(ORDINARY)):
         with pytest.raises(RefusedError):

@@ -30,6 +30,7 @@ DOCUMENTS = frozenset(
     )
 )
 MAX_METADATA_DEPTH = 8
+_MOST_MARKS = 1000
 _GROWTH, _LEAST = 16, 1_000_000
 """One text may stand in many documents, so they may hold this many times the file's bytes, and this much always."""
 
@@ -115,11 +116,22 @@ def _named(value: Mapping[Any, Any], budget: _Budget) -> Iterator[tuple[str, Any
 
 def _readable(text: str) -> str:
     """Return NFC text; half a character, which a pickle can hold and UTF-8 cannot, is replaced."""
+    if len(text) > _MOST_MARKS:
+        _check_marks(text)
     try:
         text.encode()
     except UnicodeEncodeError:
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return unicodedata.normalize("NFC", text)
+
+
+def _check_marks(text: str) -> None:
+    """Raise RefusedError if accents are heaped on one letter: sorting them for NFC takes the square of their number."""
+    run = 0
+    for mark in map(unicodedata.combining, text):
+        run = run + 1 if mark else 0
+        if run > _MOST_MARKS:
+            raise RefusedError(f"heaps more than {_MOST_MARKS:,} accents on one letter")
 
 
 def _mapping(value: Any, owner: str) -> Mapping[str, Any]:

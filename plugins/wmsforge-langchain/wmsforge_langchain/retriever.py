@@ -131,17 +131,20 @@ class LangChainFaissRetriever(Retriever, VectorSource):
                 f"{len(chunks):,} documents; they were not saved together.\n"
                 "Copy both files again from where LangChain wrote them."
             )
-        if not chunks:
+        if not any(chunk.text.strip() and vector.any() for chunk, vector in zip(chunks, vectors.unit, strict=True)):
             raise StepError(
-                f"{self._where}: the index in {self.options.path} is empty.\n"
+                f"{self._where}: the index in {self.options.path} holds no text with a vector "
+                f"({len(chunks):,} chunks).\n"
                 "Add documents to it with LangChain and save it again."
             )
         return chunks, vectors
 
     async def _check_embedder(self, chunks: Sequence[Chunk], vectors: Vectors) -> float:
-        check_dimension(self._embedder, vectors.unit, self.options.path, self._where)
+        ref, model = self.options.embedder, getattr(self._embedder.options, "model", "")
+        called = f"{ref.name or ref.use!r}{f' ({model})' if model else ''}"
+        check_dimension(self._embedder, called, vectors.unit, self.options.path, self._where)
         found = await likeness(self._embedder, [chunk.text for chunk in chunks], vectors.unit)
-        if warning := check_likeness(found, self._embedder, self.options.path, self._where):
+        if warning := check_likeness(found, called, self.options.path, self._where):
             self.context.warn(warning)
         return found
 
