@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -162,3 +164,9 @@ async def test_calls_share_at_most_concurrency_connections_and_the_engine_alone_
     assert model._transport._session.timeout.total is None
     await model.close()
     assert model._transport._session.closed
+
+
+def test_neither_http_nor_arrays_are_imported_before_something_opens():
+    modules = "wmsforge_openai, wmsforge_openai.chat_model, wmsforge_openai.embedder"
+    code = f"import sys, {modules}; print([name for name in ('aiohttp', 'numpy') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
