@@ -11,11 +11,14 @@ import pytest
 from wmsforge_solar.answers import SolarAnswers
 from wmsforge_solar.prompt import ENGLISH, KOREAN
 
+from wmsforge.builtin.alpaca import Alpaca
 from wmsforge.builtin.degenerate import DegenerateFilter
 from wmsforge.builtin.dont_know import DontKnowFilter
 from wmsforge.builtin.language import LanguageFilter
 from wmsforge.builtin.length import LengthFilter
 from wmsforge.builtin.messages_json import MessagesJson
+from wmsforge.builtin.sharegpt import ShareGpt
+from wmsforge.cli.show import row_text
 from wmsforge.errors import RecordError, StepError
 from wmsforge.records import Answer, Passage, Question, Retrieved
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse
@@ -205,6 +208,16 @@ async def test_filters_judge_the_words_and_the_dataset_holds_the_sources(tmp_pat
         {"role": "user", "content": QUESTION.text},
         {"role": "assistant", "content": f"{given.text}\n\n출처: [1] wms_manual_출고.txt, 크로스도킹"},
     ]
+    origin = Origin(recipe="wms", fingerprint="f", run="r")
+    assert Alpaca(Alpaca.Options(path=str(path)), context).row(given, origin).output == given.text_with_sources
+    assert (
+        ShareGpt(ShareGpt.Options(path=str(path)), context)
+        .row(given, origin)
+        .conversations[-1]
+        .value.endswith("크로스도킹")
+    )
+    shown = row_text(1, json.loads(given.model_dump_json()), passages=False).plain
+    assert "\n   출처: [1] wms_manual_출고.txt, 크로스도킹\n" in shown
     assert row["metadata"]["context_used"] == "\n\n".join(passage.text for passage in FOUND)
     assert [source["cited"] for source in row["metadata"]["sources"]] == [True, False, False]
 
