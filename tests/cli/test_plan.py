@@ -10,7 +10,7 @@ def test_a_new_recipe_runs_whole_and_planning_writes_nothing(project: Project) -
     lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
     assert lines[0] == ["step", "component", "action", "why"]
     assert lines[4] == ["answers", "ask", "run", "not done yet"]
-    assert lines[-1] == ["6 steps of 6 would run."]
+    assert lines[7] == ["6 steps of 6 would run."]
     assert not (project.folder / ".wmsforge").exists()
 
 

@@ -22,6 +22,7 @@ class Generator:
         self.script, self.delays = script, delays
         self.started: list[str] = []
         self.cut_off: list[str] = []
+        self.given: list[str] = []
 
     def tasks(self, documents: Iterator[Any]) -> Iterator[tuple[str, str]]:
         assert list(documents) == []
@@ -35,6 +36,7 @@ class Generator:
                     await asyncio.sleep(0)
                 if isinstance(text, Exception):
                     raise text
+                self.given.append(text)
                 yield Question(id=text, text=text)
         except asyncio.CancelledError:
             self.cut_off.append(task)
@@ -48,6 +50,7 @@ class Run:
         self.step = SimpleNamespace(uses=[SimpleNamespace(targets=())])
         self.resources = SimpleNamespace(recipe=SimpleNamespace(models={}))
         self.counts = Counts()
+        self.offered = 0
         self.kept: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self._generator = generator
@@ -59,6 +62,8 @@ class Run:
 
     def read(self) -> Iterator[Any]:
         return iter(())
+
+    def note(self, item: str, asked: list[bytes]) -> None: ...
 
     def keep(self, question: Question) -> None:
         self.counts.made += 1
@@ -107,10 +112,18 @@ async def test_tasks_that_give_less_make_room_for_later_ones() -> None:
     assert run.failed == [("b", "mute")]
 
 
-async def test_what_a_full_preview_does_not_need_is_cut_off() -> None:
-    run, generator = await ask({"a": ["a1", "a2"], "b": ["b1", "b2"]}, 2, a=1, b=9)
+async def test_a_full_preview_lets_the_question_under_way_end_and_asks_no_other() -> None:
+    run, generator = await ask({"a": ["a1", "a2"], "b": ["b1", "b2", "b3"]}, 2, a=1, b=9)
     assert run.kept == ["a1", "a2"]
-    assert generator.cut_off == ["b"]
+    assert generator.cut_off == []
+    assert [text for text in generator.given if text.startswith("b")] == ["b1"]
+
+
+async def test_a_task_whose_turn_has_not_come_asks_little_in_a_preview() -> None:
+    many = [f"b{number}" for number in range(50)]
+    run, generator = await ask({"a": ["a1", "a2", "a3"], "b": list(many)}, 3, a=60)
+    assert run.kept == ["a1", "a2", "a3"]
+    assert len([text for text in generator.given if text.startswith("b")]) <= 2
 
 
 async def test_a_task_that_fails_keeps_what_it_asked_and_does_not_stop_the_others() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -13,18 +14,23 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from wmsforge.builtin.persona_file import load_personas
-from wmsforge.builtin.persona_prompt import build_messages, wording
+from wmsforge.builtin.persona_prompt import SHOWN, build_messages, wording
 from wmsforge.builtin.text_file import must_exist
 from wmsforge.errors import RecordError
 from wmsforge.options import ChatModelRef
 from wmsforge.options import Options as BaseOptions
 from wmsforge.records import Difficulty, Document, Persona, Question, content_id
 from wmsforge.steps.chat_model import Chat, ChatRequest
+from wmsforge.steps.expect import Asking, Expected, Range
 from wmsforge.steps.question_generator import QuestionGenerator
 from wmsforge.structured import ask
 
 LEVELS: tuple[Difficulty, ...] = get_args(Difficulty)
 
+QUESTION_CHARS = 120
+"""Characters of a question at most, as far as a quote goes."""
+ANSWER_TOKENS = 10
+"""Tokens of a question in JSON at least, as far as a quote goes."""
 SAME = 0.9
 """Share of letters that two questions must have in common to be the same."""
 
@@ -85,6 +91,31 @@ class PersonaQuestions(QuestionGenerator):
 
     def inputs(self) -> Sequence[Path]:
         return must_exist(self.options.personas)
+
+    def expect(self, items: Range) -> Expected:
+        """Expect a call for each persona and topic, more where it gives too few questions."""
+        options, words = self.options, wording(self.context.language)
+        personas = load_personas(options.personas).values()
+        once = len(personas) * len(options.topics)
+        levels = [LEVELS[number % len(LEVELS)] for number in range(options.per_topic)]
+        lengths = [
+            sum(len(message.content) for message in build_messages(words, persona, topic, levels, ()))
+            for persona in personas
+            for topic in options.topics
+        ]
+        listed = min(SHOWN, (len(options.topics) + 1) * options.per_topic) * QUESTION_CHARS
+        most = max(lengths) + listed + len(json.dumps(answer_schema(options.per_topic)))
+        return Expected(
+            Range(once, once * options.per_topic),
+            (
+                Asking(
+                    options.model,
+                    Range(once, once * options.max_rounds),
+                    Range(min(lengths), most),
+                    Range(min(ANSWER_TOKENS * options.per_topic, options.max_tokens), options.max_tokens),
+                ),
+            ),
+        )
 
     async def open(self) -> None:
         self._personas = load_personas(self.options.personas)

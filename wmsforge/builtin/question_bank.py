@@ -17,6 +17,7 @@ from wmsforge.builtin.text_file import must_exist
 from wmsforge.errors import RecordError, StepError, did_you_mean
 from wmsforge.options import Options as BaseOptions
 from wmsforge.records import Difficulty, Document, Persona, Question, content_id
+from wmsforge.steps.expect import Expected, Range
 from wmsforge.steps.question_generator import QuestionGenerator
 
 COLUMNS = ("question", "persona", "topic", "difficulty")
@@ -51,6 +52,11 @@ class QuestionBank(QuestionGenerator):
 
     def inputs(self) -> Sequence[Path]:
         return must_exist(*(path for path in (self.options.path, self.options.personas) if path))
+
+    def expect(self, items: Range) -> Expected:
+        """Expect a question for each good row, and no call."""
+        good = sum(not isinstance(question, RecordError) for _, question in self.tasks(()))
+        return Expected(Range.exactly(good))
 
     def tasks(self, documents: Iterable[Document]) -> Iterator[tuple[str, Question | RecordError]]:
         """Yield ('questions.csv:12', the question of that line or what is wrong with it).

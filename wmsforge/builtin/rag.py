@@ -18,11 +18,15 @@ from wmsforge.reasons import EMPTY, REFUSAL, TRUNCATED
 from wmsforge.records import Answer, Passage, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import Chat, ChatRequest, ChatResponse
+from wmsforge.steps.expect import Asking, Expected, Range
 from wmsforge.steps.filter import Filter, Verdict
 from wmsforge.steps.retriever import Retriever
 
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 """`[1]`, and `[1, 3]` as models also write."""
+PASSAGE_CHARS, SENTENCE_CHARS = Range(50, 1500), Range(10, 300)
+QUESTION_CHARS, ANSWER_TOKENS = 300, 10
+"""Sizes that a quote goes by, since nothing is retrieved for it."""
 Showing = list[tuple[int, str, str]]
 """What the model is shown at once: (index of the passage, its heading, text)."""
 
@@ -66,6 +70,18 @@ class RetrievalAnswers(AnswerGenerator):
             return self
 
     options: Options
+
+    def expect(self, items: Range) -> Expected:
+        """Expect a call for each question, up to `samples` where several are drawn."""
+        options, words = self.options, wording(self.context.language)
+        shown = options.top_k if options.passages == "together" else 1
+        passage = PASSAGE_CHARS if options.evidence_sentences is None else SENTENCE_CHARS * options.evidence_sentences
+        system = len(getattr(options, "system_prompt", None) or words.rules)
+        examples = sum(map(len, (text for example in words.examples for text in example)))
+        calls = items * Range(1, options.samples)
+        chars = Range(system / 2, 3 * system + examples + QUESTION_CHARS) + passage * Range(1, shown)
+        tokens = Range(min(ANSWER_TOKENS, options.max_tokens), options.max_tokens)
+        return Expected(Range(0, items.high), (Asking(options.model, calls, chars, tokens),))
 
     async def open(self) -> None:
         self._retriever: Retriever = await self.context.retriever(self.options.retriever)

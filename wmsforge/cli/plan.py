@@ -1,4 +1,4 @@
-"""`wmsforge plan`: what a run would do, and why."""
+"""`wmsforge plan`: what a run would do and why, and what it would cost."""
 
 from __future__ import annotations
 
@@ -6,28 +6,76 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmsforge.cli.loading import load_plan, planning_options
+from wmsforge.cli.loading import Planned, load_plan, planning_options
 from wmsforge.cli.table import print_table
-from wmsforge.cli.terminal import amount, as_json
+from wmsforge.cli.terminal import amount, as_json, clean
 
 if TYPE_CHECKING:
     from wmsforge.recipe.plan import Plan, PlannedStep
+    from wmsforge.run.sampling import Sampled
 
 
 @click.command()
 @planning_options
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="First send N questions through the steps that call models, to measure them. Their calls are paid, once.",
+)
 @click.option("--json", "as_data", is_flag=True, help="Print one JSON object.")
 @click.pass_context
-def plan(context: click.Context, /, as_data: bool, **arguments: Any) -> None:
-    """Show which steps `run` would run, which it would reuse, and why. Runs nothing."""
-    planned = load_plan(context, **arguments).plan
+def plan(context: click.Context, /, sample: int | None, as_data: bool, **arguments: Any) -> None:
+    """Show which steps `run` would run, which it would reuse, and why; and what their calls may cost.
+
+    Runs nothing, unless --sample asks for it.
+    """
+    if sample and arguments["limit"]:
+        raise click.UsageError("--sample is a preview itself, so --limit cannot stand beside it.")
+    planned = load_plan(context, **arguments)
+    taken = _take_sample(context, planned, sample) if sample else None
+    if taken is not None:  # a sample may have made what steps read, such as an index
+        planned = load_plan(context, **arguments)
+    _show(planned, taken, as_data)
+
+
+def _take_sample(context: click.Context, planned: Planned, limit: int) -> Sampled | None:
+    """Run the preview; None if no step that would run calls a model."""
+    from wmsforge.cli.running import execute
+    from wmsforge.run.sampling import sample_plan, sampled
+
+    preview = sample_plan(planned.plan, planned.workspace, limit)
+    if preview is None:
+        click.echo("Nothing to sample: no step that would run calls a model.", err=True)
+        return None
+    steps = execute(context, Planned(planned.host, preview, planned.workspace))
+    return sampled(preview, steps, planned.workspace)
+
+
+def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
+    from wmsforge.cli.money import by_model, paid_by_step, total
+    from wmsforge.cli.quotes import HEADERS, notes, quote_rows, quotes_data
+    from wmsforge.recipe.estimate import estimate
+
+    plan = planned.plan
+    paid = paid_by_step(planned.workspace, plan.recipe.name)
+    stored = {who: its.calls for who, its in paid.items()}
+    quoted = estimate(plan, stored, taken.steps if taken else None)
+    spent = total(paid.values())
     if as_data:
-        click.echo(as_json(_data(planned), indent=2))
+        money = quotes_data(quoted, plan.recipe.budget, by_model(paid), spent, taken)
+        click.echo(as_json(_data(plan) | money, indent=2))
         return
-    rows = [(step.step.id, ", ".join(_components(step)), _action(step), step.reason) for step in planned.steps.values()]
+    rows = [(step.step.id, ", ".join(_components(step)), _action(step), step.reason) for step in plan.steps.values()]
     print_table(("step", "component", "action", "why"), rows)
-    running = sum(not step.reused for step in planned.steps.values())
-    click.echo(f"{amount(running, 'steps')} of {len(planned.steps)} would run.")
+    running = sum(not step.reused for step in plan.steps.values())
+    click.echo(f"{amount(running, 'steps')} of {len(plan.steps)} would run.")
+    if not quoted.quotes:
+        return
+    click.echo()
+    print_table(HEADERS, list(quote_rows(quoted)))
+    for line in notes(quoted, plan.recipe.budget, spent, taken):
+        click.echo(clean(line))
 
 
 def _data(plan: Plan) -> dict[str, Any]:

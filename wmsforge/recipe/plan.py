@@ -91,6 +91,14 @@ def make_plan(
     return Plan(recipe, planned, limit)
 
 
+def only(plan: Plan, last: Collection[str]) -> Plan:
+    """Return the part of a plan that some of its steps need, with these."""
+    wanted: set[str] = set()
+    for step in last:
+        wanted |= _with_needs(plan.recipe, step)
+    return Plan(plan.recipe, {id: step for id, step in plan.steps.items() if id in wanted}, plan.limit)
+
+
 def _check_outputs(recipe: Recipe) -> None:
     """Raise RecipeError if two steps write one file: the second would replace what the first made."""
     first: dict[Path, str] = {}

@@ -28,6 +28,8 @@ async def run_answers(run: StepRun) -> None:
             return await generator.answer(question)
         except RecordError as error:
             return error, asked
+        finally:
+            run.note(question.id, asked)
 
     def emit(question: Question, outcome: Answer | tuple[RecordError, list[bytes]]) -> None:
         if isinstance(outcome, tuple):

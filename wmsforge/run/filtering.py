@@ -39,7 +39,7 @@ async def _each(
 ) -> AsyncIterator[list[Item]]:
     awaits = inspect.iscoroutinefunction(filter.check)
     async for batch in batches:
-        verdicts = await (_ask(filter, batch) if awaits else asyncio.to_thread(_check, filter, batch))
+        verdicts = await (_ask(run, filter, batch) if awaits else asyncio.to_thread(_check, filter, batch))
         yield _sort_out(run, name, batch, verdicts)
 
 
@@ -75,7 +75,7 @@ class _Failed:
     asked: list[bytes]
 
 
-async def _ask(filter: Filter, batch: list[Item]) -> list[Any]:
+async def _ask(run: StepRun, filter: Filter, batch: list[Item]) -> list[Any]:
     async def ask(record: Item) -> Any:
         asked: list[bytes] = []
         ASKED.set(asked)
@@ -83,6 +83,8 @@ async def _ask(filter: Filter, batch: list[Item]) -> list[Any]:
             return await filter.check(record)  # type: ignore[misc]
         except RecordError as error:
             return _Failed(error, asked)
+        finally:
+            run.note(record.id, asked)
 
     return list(await asyncio.gather(*map(ask, batch)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -45,9 +45,7 @@ class _Lane:
     """What one task asks, on its way to the store."""
 
     name: str
-    found: asyncio.Queue[Question | _Failed | None] = field(
-        default_factory=lambda: asyncio.Queue(maxsize=QUESTIONS_AHEAD)
-    )
+    found: asyncio.Queue[Question | _Failed | None]
 
 
 async def run_questions(run: StepRun, limit: int | None) -> None:
@@ -68,7 +66,10 @@ class _Asking:
         self._to_come = 0
         """Tasks started whose questions are not all written."""
         self._written = asyncio.Event()
-        self._asking: set[asyncio.Task[None]] = set()
+        self._open: list[_Lane] = []
+        """Tasks at work."""
+        self._over = False
+        """Whether a preview has all it wants."""
 
     async def ask(self) -> None:
         counts = self._run.counts
@@ -76,11 +77,20 @@ class _Asking:
             starting = group.create_task(self._start_all(group))
             while (lane := await self._lanes.get()) is not None and not await self._write(lane):
                 pass
-            if self._is_full():  # what else the tasks would ask is not needed
+            if self._is_full():
                 counts.ok += self._to_come
                 starting.cancel()
-                for task in self._asking:
-                    task.cancel()
+                self._let_go()
+
+    def _let_go(self) -> None:
+        """End the tasks that are at work: what else they would ask is not needed.
+
+        A call under way is paid for, so it ends first and is stored for the full run.
+        """
+        self._over = True
+        for lane in self._open:
+            while not lane.found.empty():
+                lane.found.get_nowait()  # else a task would wait for room that no one makes
 
     async def _start_all(self, group: asyncio.TaskGroup) -> None:
         async for name, task in _in_blocks(iter(self._generator.tasks(self._run.read()))):
@@ -91,25 +101,38 @@ class _Asking:
                 await self._written.wait()
             self._to_come += 1
             self._run.counts.read += 1
-            lane = _Lane(name)
-            asking = group.create_task(self._ask_one(task, lane))
-            self._asking.add(asking)
-            asking.add_done_callback(self._asking.discard)
+            # Nor does one ask much before its turn in a preview: the turn may not come.
+            lane = _Lane(name, asyncio.Queue(maxsize=QUESTIONS_AHEAD if self._limit is None else 1))
+            self._open.append(lane)
+            group.create_task(self._ask_one(task, lane))
             await self._lanes.put(lane)
         await self._lanes.put(None)
 
     async def _ask_one(self, task: Any, lane: _Lane) -> None:
         asked: list[bytes] = []
+        used = 0
         ASKED.set(asked)
         try:
             async for question in self._generator.generate(task):
+                if self._over:
+                    break
+                self._run.offered += 1
+                used = len(asked)
                 await lane.found.put(question)
+                if self._over:
+                    break
         except RecordError as error:
-            await lane.found.put(_Failed(error, asked))
+            await self._end(lane, _Failed(error, asked))
         else:
-            await lane.found.put(None)
+            await self._end(lane, None)
         finally:
+            self._open.remove(lane)
+            self._run.note(lane.name, asked[:used] if self._over else asked)
             self._hands.release()
+
+    async def _end(self, lane: _Lane, how: _Failed | None) -> None:
+        if not self._over:  # else no one reads the lane any more
+            await lane.found.put(how)
 
     async def _write(self, lane: _Lane) -> bool:
         """Write what a task asks. Return whether a preview is full."""

@@ -50,6 +50,10 @@ class StepRun:
         """Set when what the step made can be used: for a retriever, when its index is open."""
         self.store: RecordStore[Any] | None = None
         self.work_folder: Path = planned.folder
+        self.asked: dict[str, list[bytes]] | None = {} if planned.preview else None
+        """Keys of the calls asked for each item, kept in a preview alone: memory must not grow with the rows."""
+        self.offered = 0
+        """Questions that tasks gave, those that a preview had no room for too."""
         self._watchers = watchers(hook, "record_rejected", resources.events)
         self._started = time.perf_counter()
         self._started_at = now()
@@ -180,6 +184,11 @@ class StepRun:
             Rejection(id=item, reason=error.reason, detail=error.detail, record=written, raw=error.raw, calls=calls)
         )
         self.check_losses()
+
+    def note(self, item: str, asked: Sequence[bytes]) -> None:
+        """Remember what was asked for an item, when this is a preview."""
+        if self.asked is not None:
+            self.asked.setdefault(item, []).extend(asked)
 
     def _reject(self, rejection: Rejection) -> None:
         assert self.store is not None  # only steps that make records reject any

@@ -11,6 +11,7 @@ from wmsforge.options import Options, Ref
 if TYPE_CHECKING:
     from wmsforge.steps.chat_model import Chat
     from wmsforge.steps.embedder import Embedder
+    from wmsforge.steps.expect import Expected, Range
     from wmsforge.steps.filter import Filter
     from wmsforge.steps.retriever import Retriever
 
@@ -81,6 +82,16 @@ class Component:
         """
         identity: dict[str, Any] = self.options.identity()
         return identity
+
+    def expect(self, items: Range) -> Expected | None:
+        """Return what this component will ask models for and how many records come out, None if it cannot tell.
+
+        `wmsforge plan` makes its quote of this. Called before `open`; may read the files of `inputs`, calls nothing.
+
+        Args:
+            items: How many records come in: documents, questions or answers.
+        """
+        return None
 
     async def open(self) -> None:
         """Load what the items need, open the references of the options."""

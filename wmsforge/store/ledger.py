@@ -275,6 +275,22 @@ class Ledger:
             found[step_, model] += one
         return dict(found)
 
+    def requests(self, key: bytes) -> list[tuple[str, str, Usage]]:
+        """Return (model, request as JSON, usage) of every request of a call that was paid for as far as anyone knows.
+
+        The request is that of the answered call; empty where none was answered.
+        """
+        used = "prompt_tokens, cached_tokens, completion_tokens, thought_tokens"
+        with self._reading():
+            rows = self._db.execute(f"SELECT model, request, {used} FROM calls WHERE key = ?", (key,)).fetchall()
+            written = rows[0][1] if rows else ""
+            rows += self._db.execute(
+                f"SELECT model, ?, {used} FROM attempts WHERE key = ? AND NOT at_most AND reason != ?",
+                (written, key, SUPERSEDED),
+            ).fetchall()
+        names = ("prompt_tokens", "cached_tokens", "completion_tokens", "thought_tokens")
+        return [(model, request, Usage(**dict(zip(names, counts, strict=True)))) for model, request, *counts in rows]
+
     def recent(self, quota: str, seconds: float) -> list[tuple[float, float]]:
         """Return (seconds ago, tokens) of the requests of a quota that ended in the last seconds, or never did."""
         now = datetime.now(UTC)
