@@ -196,7 +196,7 @@ async def test_the_pause_doubles_to_a_limit_and_respects_the_servers_hint(
     used.model.play(lambda: RetryableError("rate_limit", "slow down", after_s=30), *again, good)
     chat = used.chat()
     assert (await chat.complete(request())).text == "yes"
-    assert pauses == [30.25, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert pauses == [30.25, 1, 2, 4, 8, 16, 32, 60, 60]
     assert (chat.counts.calls, chat.counts.retries) == (1, 9)
     assert [reused for *_, reused in used.watcher.told] == [False]
 

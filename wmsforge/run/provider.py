@@ -136,13 +136,14 @@ class Tries:
         store: Callable[[T | RecordError, float | None, int | None], None],
     ) -> T:
         first_at = now_s()
-        attempt = 0
+        attempt = unhinted = 0
         while True:
             attempt += 1
             try:
-                return await self._once(call, ask, usage_of, store)
+                return await self._once(call, ask, usage_of, store, again=attempt > 1)
             except RetryableError as error:
-                pause_s = _pause(attempt, error.after_s)
+                unhinted += error.after_s is None
+                pause_s = _pause(unhinted, error.after_s)
                 self._check_patience(error, attempt, pause_s, now_s() - first_at)
                 self.counts.retries += 1
                 await asyncio.sleep(pause_s)
@@ -153,9 +154,11 @@ class Tries:
         ask: Callable[[], Awaitable[T]],
         usage_of: Callable[[T], Usage],
         store: Callable[[T | RecordError, float | None, int | None], None],
+        *,
+        again: bool,
     ) -> T:
         provider = self._provider
-        one = await self._begin(call)
+        one = await self._begin(call, again=again)
         try:
             if provider.counts_ahead:
                 at_most = provider.cost_usd(call.most)
@@ -183,7 +186,7 @@ class Tries:
         self.counts.pay(usage.__dict__, cost)
         return answer
 
-    async def _begin(self, call: Call) -> _Try:
+    async def _begin(self, call: Call, *, again: bool) -> _Try:
         """Wait until a call may be made. Money comes first: who waits for it holds no place."""
         provider, limiter, purse = self._provider, self._provider.limiter, self._provider.purse
         most = Spent(provider.cost_usd(call.most) or 0.0, 1, _tokens(call.most))
@@ -192,7 +195,7 @@ class Tries:
             await purse.set_aside(most, None if before is None else Spent(before.cost_usd, 1, before.tokens))
         place: Place | None = None
         try:
-            place = await limiter.enter(most.tokens)
+            place = await limiter.enter(most.tokens, again=again)
             if not provider.resumes:  # what is found again need not end before the run does
                 await provider.under_way.enter()
         except BaseException:
@@ -283,8 +286,8 @@ def _tokens(usage: Usage) -> int:
     return usage.prompt_tokens + usage.completion_tokens + usage.thought_tokens
 
 
-def _pause(attempt: int, hint_s: float | None) -> float:
-    """Return seconds to wait: the server's hint, else full jitter over a doubling range."""
+def _pause(unhinted: int, hint_s: float | None) -> float:
+    """Return seconds to wait: the server's hint, else full jitter over a range that doubles with each such failure."""
     if hint_s is not None:
         return hint_s + random.uniform(0, min(HINT_JITTER_S, 0.1 * hint_s))
-    return random.uniform(0, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (attempt - 1)))
+    return random.uniform(0, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (unhinted - 1)))

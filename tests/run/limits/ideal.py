@@ -28,14 +28,21 @@ class Attempt:
 
 
 def ideal_wall_s(
-    calls: Sequence[Sequence[Attempt]], *, concurrency: int, requests_per_minute: int | None = None
+    calls: Sequence[Sequence[Attempt]],
+    *,
+    concurrency: int,
+    requests_per_minute: int | None = None,
+    longest_first: bool = True,
 ) -> float:
     """Return the seconds in which a scheduler makes all calls that never leaves a place empty without need.
 
     It starts whatever may start: a try whose pause is over, those first that have most left to do (the tries and
-    pauses still before a call), since a long chain that is begun late ends late. No try begins before its hint, and
-    no more are in flight than allowed. Backoff without a hint, which is drawn at random, is no cost here, and
-    neither is finding out what a server carries: both count against the engine.
+    pauses still before a call), since a long chain that is begun late ends late. It knows the future; with
+    `longest_first` off it takes the calls in their order, as anyone must who does not know which of them will
+    hang, and those tried before first. The difference is the price of not knowing the future.
+
+    No try begins before its hint, and no more are in flight than allowed. Backoff without a hint, which is drawn
+    at random, is no cost here, and neither is finding out what a server carries: both count against the engine.
 
     The best schedule of all is a hard problem; this one is never longer than all work spread over the places plus
     the longest chain (Graham, 1966), and with far more calls than places the first of these is nearly all of it.
@@ -44,11 +51,16 @@ def ideal_wall_s(
         calls: The tries of each call in order, the last of which ends it.
         concurrency: Tries in flight at most.
         requests_per_minute: Tries that may begin in any 60 seconds, None for no limit.
+        longest_first: Whether the calls that will take longest are known.
     """
     if concurrency < 1:
         raise ValueError(f"concurrency must be at least 1, not {concurrency}")
     left = [sum(each.seconds + each.pause_s for each in tries) for tries in calls]
-    ready = [(-left[number], number, 0) for number, tries in enumerate(calls) if tries]
+
+    def urgency(number: int, index: int) -> float:
+        return -left[number] if longest_first else -min(index, 1)
+
+    ready = [(urgency(number, 0), number, 0) for number, tries in enumerate(calls) if tries]
     heapq.heapify(ready)
     pausing: list[tuple[float, int, int]] = []
     in_flight: list[tuple[float, int, int]] = []
@@ -63,7 +75,7 @@ def ideal_wall_s(
                 wall_s = max(wall_s, ended_at)
         while pausing and pausing[0][0] <= now:
             _, number, index = heapq.heappop(pausing)
-            heapq.heappush(ready, (-left[number], number, index))
+            heapq.heappush(ready, (urgency(number, index), number, index))
         while begun and begun[0] <= now - 60:
             begun.popleft()
         is_allowed = requests_per_minute is None or len(begun) < requests_per_minute

@@ -50,8 +50,8 @@ class Server:
         self.early = 0
         """Calls asked again before their hint."""
 
-    async def answer(self, not_before: float) -> None:
-        """Take one call, `not_before` the moment that its last hint named.
+    async def answer(self, number: int, not_before: float) -> None:
+        """Take a try of call `number`, `not_before` the moment that its last hint named.
 
         Raises:
             RetryableError: If the call is turned away.
@@ -195,7 +195,7 @@ async def drive(
             nonlocal asked_at, not_before
             asked_at = now_s()
             try:
-                await server.answer(not_before)
+                await server.answer(number, not_before)
             except RetryableError as error:
                 not_before = now_s() + (error.after_s or 0.0)
                 raise

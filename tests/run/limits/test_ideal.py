@@ -28,6 +28,13 @@ def test_the_longest_chain_begins_first() -> None:
     assert ideal_wall_s([[Attempt(1)]] * 10 + [hangs], concurrency=2) == pytest.approx(11)
 
 
+def test_not_knowing_the_future_has_a_price() -> None:
+    calls = [*[[Attempt(1)]] * 10, [Attempt(10), Attempt(1)]]
+    assert ideal_wall_s(calls, concurrency=2, longest_first=False) == pytest.approx(16)
+    early = [[Attempt(1, pause_s=2), Attempt(1)], *[[Attempt(1)]] * 9]
+    assert ideal_wall_s(early, concurrency=1, longest_first=False) == pytest.approx(11)
+
+
 def test_requests_a_minute_hold() -> None:
     assert ideal_wall_s([[Attempt(1)]] * 35, concurrency=100, requests_per_minute=10) == pytest.approx(181)
 

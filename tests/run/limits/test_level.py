@@ -34,6 +34,27 @@ def test_never_more_in_flight_than_at_most_and_in_the_order_of_arrival(fixed: bo
     assert most == 4
 
 
+def test_calls_that_were_tried_before_go_first() -> None:
+    async def main() -> list[str]:
+        level = Level(1)
+        held = await level.acquire()
+        order: list[str] = []
+
+        async def call(name: str, again: bool) -> None:
+            round = await level.acquire(again=again)
+            order.append(name)
+            level.release(round, 1)
+
+        names = (("new", False), ("tried", True), ("newer", False), ("tried too", True))
+        calls = [asyncio.create_task(call(name, again)) for name, again in names]
+        await asyncio.sleep(0)
+        level.release(held, 1)
+        await asyncio.gather(*calls)
+        return order
+
+    assert run_in_virtual_time(main()) == ["tried", "tried too", "new", "newer"]
+
+
 def test_a_waiting_call_that_is_cancelled_leaves_its_place_to_the_next() -> None:
     async def main() -> None:
         level = Level(1)

@@ -29,15 +29,21 @@ class Level:
         self.now = most if self._search is None else self._search.level
         self._changed = changed
         self._waiting: deque[asyncio.Future[int]] = deque()
+        self._again: deque[asyncio.Future[int]] = deque()
         self._round = 0
         self._seen = None if self._search is None else self._search.round()
 
-    async def acquire(self) -> int:
-        """Wait for a place, first come, first served; gives the round that the call belongs to."""
-        if self.in_flight < self.now and not self._waiting:
+    async def acquire(self, *, again: bool = False) -> int:
+        """Wait for a place, first come, first served; gives the round that the call belongs to.
+
+        Args:
+            again: Whether the call was tried before. It goes first: a call that fails several times would else
+                wait in the queue as often, and be the last of the run.
+        """
+        if self.in_flight < self.now and not self._waiting and not self._again:
             return self._take()
         place: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        (self._again if again else self._waiting).append(place)
         try:
             return await place
         except asyncio.CancelledError:
@@ -79,7 +85,7 @@ class Level:
         return self._round if self._seen is not None and self._seen.begin(now_s()) else NO_ROUND
 
     def _admit(self) -> None:
-        while self._waiting and self.in_flight < self.now:
-            place = self._waiting.popleft()
+        while (queue := self._again or self._waiting) and self.in_flight < self.now:
+            place = queue.popleft()
             if not place.done():
                 place.set_result(self._take())

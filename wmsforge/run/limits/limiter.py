@@ -83,16 +83,17 @@ class Limiter:
         self.durable = self.paced or self._day is not None
         """Whether a request must be counted even when the process is killed while it is under way."""
 
-    async def enter(self, tokens: int) -> Place:
+    async def enter(self, tokens: int, *, again: bool = False) -> Place:
         """Wait until a call may be made.
 
         Args:
             tokens: What it may use at most, prompt and answer.
+            again: Whether it was tried before.
 
         Raises:
             ParkedError: If the day's requests are used up.
         """
-        place = Place(await self.level.acquire(), asks_for_all=False)
+        place = Place(await self.level.acquire(again=again), asks_for_all=False)
         try:
             waits_since = now_s()
             place.asks_for_all = await self.breaker.enter()

@@ -36,6 +36,8 @@ FIRST_STEP = 1 / 16
 """Share of the level that is added; twice as much each time in a row."""
 REMEMBERED = 1_000
 """Calls over which the usual share of calls turned away is taken."""
+SURE = 3.0
+"""Standard errors from which on a change is no chance, where nothing spoke for it before; 2 where something did."""
 TURNED_AWAY = 0.05
 """Share of calls turned away, beyond the usual, that counts as overload."""
 AT_RANDOM = 0.5
@@ -70,11 +72,11 @@ class Usual:
 
     def is_more(self, seen: Seen) -> bool:
         """Tell whether so many more were turned away that it is no chance."""
-        return seen.share > self.share + TURNED_AWAY + 2 * self._chance(seen)
+        return seen.share > self.share + TURNED_AWAY + SURE * self._chance(seen)
 
     def is_less(self, seen: Seen) -> bool:
         """Tell whether so many fewer were turned away that it is no chance."""
-        return seen.share < self.share - 3 * self._chance(seen)
+        return seen.share < self.share - SURE * self._chance(seen)
 
     def pool(self, seen: Seen) -> None:
         """Take in a round whose share was the usual one."""
@@ -201,7 +203,7 @@ class Search:
 
     def _judge_look(self, seen: Seen, before: Seen) -> str:
         self._looks_from = None
-        if _are_fewer_turned_away(seen, before):
+        if _are_fewer_turned_away(seen, before, SURE):
             self._usual = Usual(seen)
             self._good = seen.level
             self._ceiling = before.level
@@ -255,7 +257,7 @@ class Search:
 
     def _has_helped(self, seen: Seen, origin: Seen) -> bool:
         if self._origin_turned_away:
-            return _are_fewer_turned_away(seen, origin)
+            return _are_fewer_turned_away(seen, origin, 2)
         if seen.latency is None or origin.latency is None:
             return False
         expected = math.log(origin.level / seen.level)
@@ -267,7 +269,7 @@ def _fewer(seen: Seen) -> float:
     return seen.level * max(0.3, min(0.7, 1 - seen.share))
 
 
-def _are_fewer_turned_away(seen: Seen, before: Seen) -> bool:
+def _are_fewer_turned_away(seen: Seen, before: Seen, sure: float) -> bool:
     """Tell whether chance cannot be why."""
     chance = sum(each.share * (1 - each.share) / each.size for each in (seen, before))
-    return before.share - seen.share > 2 * math.sqrt(chance) + 1e-9
+    return before.share - seen.share > sure * math.sqrt(chance) + 1e-9
