@@ -95,6 +95,15 @@ async def test_models_without_a_key_share_with_no_other(ledger: Ledger, events: 
     assert [each.quota for each in made] == ["r/first", "r/second"]
 
 
+async def test_a_model_that_finds_its_requests_again_says_so(ledger: Ledger, events: Events, tmp_path: Path) -> None:
+    used = use()
+    providers = Providers(Recipe("r.yaml", "r", "ko", 1, {"a": used}, {}), ledger, events)
+    plain, batch = model(tmp_path, used), model(tmp_path, used)
+    batch.resumes = True
+    made = [providers.provider("a", each, fixed=False) for each in (plain, batch)]
+    assert [(each.resumes, each.counts_ahead) for each in made] == [(False, False), (True, True)]
+
+
 async def test_a_budget_in_usd_needs_a_price(ledger: Ledger, events: Events, tmp_path: Path) -> None:
     unknown, known = use(), use(price={"input": 1, "output": 2})
     recipe = Recipe("r.yaml", "r", "ko", 1, {"a": unknown, "b": known}, {}, budget=Budget(usd=1.0))
