@@ -110,22 +110,22 @@ def reply(
     key: str,
     fault: str | None,
     *,
-    cached: float,
-    thoughts: int,
+    cached_share: float,
+    thought_tokens: int,
     bank: QuestionBank | None = None,
 ) -> Any:
     """Return the body of a GenerateContentResponse.
 
     Args:
         fault: What is wrong with the answer, None if nothing is.
-        cached: Share of the prompt that counts as cached.
-        thoughts: Tokens the model thinks before it answers; they count to the limit, as Google's do.
+        cached_share: Share of the prompt that counts as cached.
+        thought_tokens: What the model thinks before it answers; they count to the limit, as Google's do.
         bank: Where questions come from.
     """
     prompt = prompt_tokens(asked)
     usage = {"promptTokenCount": prompt, "totalTokenCount": prompt}
-    if int(prompt * cached):
-        usage["cachedContentTokenCount"] = int(prompt * cached)
+    if int(prompt * cached_share):
+        usage["cachedContentTokenCount"] = int(prompt * cached_share)
     body: dict[str, Any] = {"usageMetadata": usage, "modelVersion": model, "responseId": key}
     if fault == "blocked":
         rating = {"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": True}
@@ -135,8 +135,8 @@ def reply(
     text, finish = answer_text(asked, bank), "STOP"
     limit = asked.get("generationConfig", {}).get("maxOutputTokens", 65_536)
     if fault == "max_tokens":
-        thoughts = limit
-    room = max(0, limit - thoughts) * CHARS_PER_TOKEN
+        thought_tokens = limit
+    room = max(0, limit - thought_tokens) * CHARS_PER_TOKEN
     if len(text) > room:
         text, finish = text[:room], "MAX_TOKENS"
     if fault == "malformed":
@@ -155,9 +155,9 @@ def reply(
     candidate["finishReason"] = finish
     if text:
         usage["candidatesTokenCount"] = max(1, len(text) // CHARS_PER_TOKEN)
-    if thoughts:
-        usage["thoughtsTokenCount"] = thoughts
-    usage["totalTokenCount"] = prompt + usage.get("candidatesTokenCount", 0) + thoughts
+    if thought_tokens:
+        usage["thoughtsTokenCount"] = thought_tokens
+    usage["totalTokenCount"] = prompt + usage.get("candidatesTokenCount", 0) + thought_tokens
     return {"candidates": [candidate], **body}
 
 

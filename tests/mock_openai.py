@@ -24,17 +24,8 @@ from operator import getitem
 from typing import Any
 
 from aiohttp import web
-from mock_server import (
-    QUOTA,
-    MockServer,
-    Seen,
-    json_response,
-    parser,
-    script_server,
-    serve_forever,
-    serving_at_root,
-    settings,
-)
+from mock_server import QUOTA, RPM, MockServer, Seen, json_response
+from mock_serving import parser, script_server, serve_forever, serving_at_root, settings
 
 FAULTS = (
     "rate_limit",
@@ -86,9 +77,9 @@ class MockOpenAI(MockServer):
             return _error(404, f"Invalid URL ({request.method} {request.path})", "invalid_request_error")
         return await self.work(request, await request.read())
 
-    def respond(self, content: bytes, seen: Seen) -> web.Response:
+    def respond(self, request: web.BaseRequest, content: bytes, seen: Seen) -> web.Response:
         """See `MockServer.respond`."""
-        if seen.outcome == "rate_limit":
+        if seen.outcome in ("rate_limit", RPM):
             assert seen.hint_s is not None
             headers = {
                 "retry-after": str(math.ceil(seen.hint_s)),
@@ -113,11 +104,10 @@ class MockOpenAI(MockServer):
             said = f"The model `{asked['model']}` does not exist or you do not have access to it."
             return _error(404, said, "invalid_request_error", "model_not_found")
         texts = _texts(asked)
-        prompt_chars = sum(map(len, texts))
-        if prompt_chars > self.context_chars:
-            said = f"This model's maximum context length is {self.context_chars} tokens."
+        prompt_tokens = sum(map(len, texts)) // CHARS_PER_TOKEN
+        if prompt_tokens > self.context_tokens:
+            said = f"This model's maximum context length is {self.context_tokens} tokens."
             return _error(400, said, "invalid_request_error", "context_length_exceeded", "messages")
-        prompt_tokens = prompt_chars // CHARS_PER_TOKEN
         if "input" in asked:
             return _embeddings(asked, texts[: -1 if seen.outcome in ("malformed", "empty") else None], prompt_tokens)
         return self._completion(asked, seen.outcome, prompt_tokens)

@@ -90,7 +90,7 @@ def schedule(log: Iterable[str]) -> list[list[Attempt]]:
             began[key] = event["time"]
             continue
         seconds = event["time"] - began.pop(key)
-        if event["event"] == "finished" or seconds > TIMEOUT_S - 0.5:
+        if event["event"] == "finished" or (event["outcome"] == "hang" and seconds > TIMEOUT_S - 0.5):
             calls[key].append(Attempt(seconds, event.get("hint_s") or 0.0))
     return list(calls.values())
 

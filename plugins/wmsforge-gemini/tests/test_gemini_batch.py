@@ -70,7 +70,7 @@ def test_batch_mode_says_what_the_engine_must_know(tmp_path):
 
 @pytest.mark.parametrize("metadata", [True, False], ids=["named results", "results in order alone"])
 async def test_calls_that_come_together_are_one_job_and_each_gets_its_answer(open_model, tmp_path, metadata):
-    mock = MockGemini(batch_s=0.2, batch_metadata=metadata, thoughts=7)
+    mock = MockGemini(batch_s=0.2, batch_metadata=metadata, thought_tokens=7)
     async with serving(mock) as url:
         model = await open_model(url, **QUICK, thinking_level="low")
         outcomes = await ask_all(model, requests(20))

@@ -56,7 +56,7 @@ class Fakes:
     def _ours(self, faults: tuple[str, ...], context_tokens: int, key: str | None = None) -> str:
         shares = {fault: 1 / len(faults) for fault in faults}
         limits = {"hint_s": (HINT_S, HINT_S), "context_tokens": context_tokens, "key": key}
-        mock = MockGemini(faults=shares, faults_per_request=1, cached=0.5, **limits)
+        mock = MockGemini(faults=shares, faults_per_request=1, cached_share=0.5, **limits)
         started, stop = threading.Event(), asyncio.Event()
         told: list[Any] = []
 

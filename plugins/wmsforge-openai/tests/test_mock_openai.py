@@ -72,7 +72,7 @@ async def test_a_long_answer_is_cut_at_max_tokens_and_says_so(open_model):
     ],
 )
 async def test_each_fault_is_told_apart_and_passes(open_model, fault, reason):
-    mock = MockOpenAI(faults={fault: 1.0}, faults_per_request=1, retry_after_s=1.5)
+    mock = MockOpenAI(faults={fault: 1.0}, faults_per_request=1, hint_s=1.5)
     async with serving(mock) as base_url:
         model = await open_model(base_url)
         with pytest.raises(RetryableError) as raised:
@@ -116,7 +116,7 @@ async def test_which_requests_meet_a_fault_does_not_depend_on_their_order(open_m
 
 
 async def test_the_mock_refuses_a_wrong_key_an_unknown_model_and_a_long_prompt(open_model):
-    mock = MockOpenAI(key="sk-right", models=("solar",), context_chars=30)
+    mock = MockOpenAI(key="sk-right", models=("solar",), context_tokens=15)
     async with serving(mock) as base_url:
         with pytest.raises(StepError, match="refuses the key"):
             await (await open_model(base_url, api_key="sk-wrong")).complete(ask())
@@ -203,7 +203,7 @@ async def test_the_real_openai_client_talks_to_the_mock_and_gets_the_same_answer
 async def test_the_real_openai_client_sees_a_rate_limit_as_one():
     openai = pytest.importorskip("openai")
     async with (
-        serving(MockOpenAI(faults={"rate_limit": 1.0}, retry_after_s=3)) as base_url,
+        serving(MockOpenAI(faults={"rate_limit": 1.0}, hint_s=3)) as base_url,
         openai.AsyncOpenAI(base_url=base_url, api_key="any", max_retries=0) as client,
     ):
         with pytest.raises(openai.RateLimitError) as raised:

@@ -25,7 +25,7 @@ async def get(base_url: str, name: str) -> Any:
 
 
 async def test_each_refused_try_is_told_a_wait_of_the_range_that_stands_in_the_record():
-    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, retry_after_s=(0.5, 3.0))
+    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, hint_s=(0.5, 3.0))
     async with serving(mock) as base_url:
         replies = [await post(base_url, f"질문 {number}") for number in range(20)]
         requests = await get(base_url, "requests")
@@ -39,7 +39,7 @@ async def test_each_refused_try_is_told_a_wait_of_the_range_that_stands_in_the_r
 async def test_the_wait_that_is_told_does_not_depend_on_the_order():
     async def hints(numbers: list[int]) -> dict[int, str]:
         found = {}
-        mock = MockOpenAI(faults={"rate_limit": 1.0}, retry_after_s=(0.5, 3.0), seed=3)
+        mock = MockOpenAI(faults={"rate_limit": 1.0}, hint_s=(0.5, 3.0), seed=3)
         async with serving(mock) as base_url:
             for number in numbers:
                 found[number] = (await post(base_url, f"질문 {number}"))[1]["retry-after-ms"]
@@ -49,14 +49,15 @@ async def test_the_wait_that_is_told_does_not_depend_on_the_order():
 
 
 async def test_a_request_that_comes_again_before_its_wait_is_over_is_reported_and_a_later_one_is_not():
-    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, retry_after_s=0.3)
+    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, hint_s=0.3)
     async with serving(mock) as base_url:
         for text, pause_s in (("급한 질문", 0.0), ("느긋한 질문", 0.31)):
             assert (await post(base_url, text))[0] == 429
             await asyncio.sleep(pause_s)
             assert (await post(base_url, text))[0] == 200
         stats = await get(base_url, "stats")
-    assert stats["early"] == [mock.requests[0].hash]
+    ((key, early_s),) = stats["early"]
+    assert key == mock.requests[0].hash and 0 < early_s <= 0.3
 
 
 async def test_beyond_the_capacity_answers_come_later_and_none_is_refused():
@@ -80,6 +81,15 @@ async def test_when_the_day_is_used_up_every_further_request_is_told_so_as_opena
     assert [status for status, _, _ in replies] == [200, 200, 429, 429]
     assert "requests per day (RPD): Limit 2" in replies[2][2]["error"]["message"]
     assert replies[2][1]["x-ratelimit-reset-requests"] == "24h0m0s"
+
+
+async def test_beyond_the_minutes_quota_a_request_is_told_when_the_next_may_come_and_counts_to_no_quota():
+    mock = MockOpenAI(requests_per_minute=2, requests_per_day=3)
+    async with serving(mock) as base_url:
+        replies = [await post(base_url, f"질문 {number}") for number in range(4)]
+    assert [status for status, _, _ in replies] == [200, 200, 429, 429]
+    assert all(58_000 < int(headers["retry-after-ms"]) <= 60_000 for _, headers, _ in replies[2:])
+    assert mock.stats()["outcomes"] == {"ok": 2, "rpm": 2}
 
 
 async def test_an_overloaded_server_turns_away_at_once():
@@ -120,12 +130,15 @@ async def test_the_real_openai_client_reads_our_embeddings():
 
 async def test_the_settings_can_all_be_given_on_the_command_line(tmp_path):
     log = tmp_path / "calls.jsonl"
-    arguments = ["--fault", "rate_limit=1", "--faults-per-request", "1", "--retry-after", "0.5..0.7", "--seed", "5"]
+    arguments = ["--fault", "rate_limit=1", "--faults-per-request", "1", "--hint", "0.5", "0.7", "--seed", "5"]
     arguments += ["--capacity", "3", "--requests-per-day", "1", "--cached-share", "0.5", "--thought-tokens", "4"]
+    arguments += ["--requests-per-minute", "9", "--context-tokens", "20"]
     with subprocess_server(*arguments, "--log", str(log)) as base_url:
-        statuses = [(await post(base_url, "가" * 40))[0] for _ in range(3)]
+        replies = [await post(base_url, "가" * 40) for _ in range(3)]
         requests = await get(base_url, "requests")
-    assert statuses == [429, 200, 429]
+        refused = await post(base_url, "가" * 42)
+    assert [status for status, _, _ in replies] == [429, 200, 429] and refused[0] == 429
+    assert replies[1][2]["usage"]["prompt_tokens_details"] == {"cached_tokens": 10}
     assert [request["outcome"] for request in requests] == ["rate_limit", "ok", "quota"]
     events = [json.loads(line) for line in log.read_text().splitlines()]
     assert [(event["event"], event["try"], event["outcome"]) for event in events[:4]] == [

@@ -43,7 +43,7 @@ async def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
         async def ours(*faults: str, context_tokens: int = 1_000_000) -> str:
             shares = {fault: 1 / len(faults) for fault in faults}
-            settings = {"retry_after_s": HINT_S, "context_chars": context_tokens}
+            settings = {"hint_s": HINT_S, "context_tokens": context_tokens}
             return await stack.enter_async_context(serving(MockOpenAI(faults=shares, faults_per_request=1, **settings)))
 
         async def llmock(*faults: str, context_tokens: int = 1_000_000) -> str:

@@ -150,14 +150,14 @@ async def test_vectors_that_were_paid_for_and_cannot_be_used_say_so(open_embedde
 
 
 async def test_opening_waits_as_long_as_the_server_asks_and_then_goes_on(open_embedder):
-    mock = MockOpenAI(faults={"rate_limit": 1.0}, retry_after_s=0.1, faults_per_request=2)
+    mock = MockOpenAI(faults={"rate_limit": 1.0}, hint_s=0.1, faults_per_request=2)
     async with serving(mock) as base_url:
         assert (await open_embedder(base_url)).dimension == DIMENSIONS
     assert mock.stats()["outcomes"] == {"rate_limit": 2, "ok": 1} and mock.early == []
 
 
 async def test_opening_gives_up_after_the_tries_it_has_or_at_once_where_none_can_succeed(open_embedder):
-    mock = MockOpenAI(faults={"rate_limit": 1.0}, retry_after_s=0.01, faults_per_request=9)
+    mock = MockOpenAI(faults={"rate_limit": 1.0}, hint_s=0.01, faults_per_request=9)
     async with serving(mock) as base_url:
         with pytest.raises(StepError, match=r"could be embedded .* rate_limit: (.|\n)*dimensions: 1024"):
             await open_embedder(base_url, max_attempts=2)

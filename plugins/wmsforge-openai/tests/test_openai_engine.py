@@ -72,7 +72,7 @@ async def test_models_and_embedders_of_one_key_at_one_server_share_a_limiter(mak
 
 async def test_no_retry_comes_before_its_hint_and_each_failure_is_counted_by_its_code(make):
     faults = {"rate_limit": 0.3, "overloaded": 0.1, "server_error": 0.1, "truncated": 0.1, "empty": 0.1}
-    mock = MockOpenAI(faults=faults, faults_per_request=1, retry_after_s=(0.1, 0.4), seed=5)
+    mock = MockOpenAI(faults=faults, faults_per_request=1, hint_s=(0.1, 0.4), seed=5)
     async with serving(mock) as base_url:
         resources = make(base_url)
         chat = await resources.chat("answers", resources.recipe.models["expert"], "expert")
@@ -119,7 +119,7 @@ async def test_a_wrong_key_stops_at_once(make):
 
 
 async def test_texts_are_embedded_in_batches_limited_retried_and_counted(make):
-    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, retry_after_s=0.05)
+    mock = MockOpenAI(faults={"rate_limit": 1.0}, faults_per_request=1, hint_s=0.05)
     async with serving(mock) as base_url:
         resources = make(base_url)
         vectors = await resources.embedder("index", resources.recipe.models["vectors"], "vectors", Path())
