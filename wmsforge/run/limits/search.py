@@ -44,6 +44,8 @@ AT_RANDOM = 0.5
 """A share of calls turned away in the first round that may well be so whatever the level: a look down will tell."""
 LOOK_DOWN = 0.6
 """Share of the level at which it is seen anew what an unloaded server does."""
+STILL_QUEUED = 0.8
+"""Power of the level with which latency falls where a look finds the server loaded still; 1 is nothing but queue."""
 PATIENCE = 8, 32
 """Rounds at a level before it is asked again whether it still is the best: at first, and at most."""
 
@@ -171,7 +173,7 @@ class Search:
     # -- up
 
     def _grow(self, seen: Seen, base: Base) -> str:
-        if seen.level >= self._most:
+        if seen.level >= self._most or not (self._doubling or _is_known(base, seen)):
             return self._stay(seen, base, has_room=True)
         share = 1.0 if self._doubling else min(1.0, FIRST_STEP * 2**self._in_a_row)
         step = max(1, round(seen.level * share))
@@ -188,13 +190,12 @@ class Search:
 
     def _stay(self, seen: Seen, base: Base, *, has_room: bool) -> str:
         self._stayed += 1
-        is_known = base.level <= 0.7 * seen.level or seen.level == 1
+        is_known = _is_known(base, seen)
         if self._stayed < (self._patience if is_known else 1):
             return ""
         self._stayed = 0
         if seen.level > 1 and (not is_known or not has_room or self._usual.share > TURNED_AWAY):
-            self._looks_from = seen
-            self.level = max(1, int(LOOK_DOWN * seen.level))
+            self._look(seen)
         if has_room and self._ceiling is not None:
             self._ceiling = None
             self._in_a_row = 0
@@ -209,16 +210,25 @@ class Search:
             self._ceiling = before.level
             return "calls were turned away"
         self.level = before.level
-        if self._base is not None and seen.latency is not None:
-            is_news = abs(seen.latency - self._base.latency) > FREE
-            self._patience = PATIENCE[0] if is_news else min(2 * self._patience, PATIENCE[1])
-            self._base = Base(seen, seen.latency)
-            slower = (before.latency or 0.0) - seen.latency
-            if slower > QUEUED:
-                self.level = self._good = max(1, math.ceil(before.level / math.exp(slower) * KEPT_QUEUE))
-                self._ceiling = before.level
-                return "the server only queued more calls"
-        return ""
+        if self._base is None or seen.latency is None or before.latency is None:
+            return ""
+        is_news = abs(seen.latency - self._base.latency) > FREE
+        self._patience = PATIENCE[0] if is_news else min(2 * self._patience, PATIENCE[1])
+        self._base = Base(seen, seen.latency)
+        slower = before.latency - seen.latency
+        if slower > STILL_QUEUED * math.log(before.level / seen.level) and seen.level > 1:
+            self._ceiling = before.level
+            self._look(seen)  # it is not unloaded here either
+            return "the server only queued more calls"
+        if slower > QUEUED:
+            self.level = max(1, math.ceil(before.level / math.exp(slower) * KEPT_QUEUE))
+            self._ceiling = before.level
+        self._good = self.level
+        return "the server only queued more calls" if slower > QUEUED else ""
+
+    def _look(self, seen: Seen) -> None:
+        self._looks_from = seen
+        self.level = max(1, int(LOOK_DOWN * seen.level))
 
     # -- down
 
@@ -262,6 +272,11 @@ class Search:
             return False
         expected = math.log(origin.level / seen.level)
         return origin.latency - seen.latency > 0.5 * expected - math.sqrt(seen.doubt + origin.doubt)
+
+
+def _is_known(base: Base, seen: Seen) -> bool:
+    """Tell whether the unloaded latency was seen at a level that is low enough to tell something about this one."""
+    return base.level <= 0.7 * seen.level or seen.level == 1
 
 
 def _fewer(seen: Seen) -> float:
