@@ -45,6 +45,13 @@ def test_a_days_requests_park_the_run_until_the_providers_midnight(project: Proj
     assert re.search(r"^tests: last run \S+, parked until \S+ 15:00 UTC \(last event ", out, re.MULTILINE)
 
 
+def test_calls_in_flight_end_and_are_stored_when_a_run_parks(project: Project) -> None:
+    project.write_recipe(delay_s=0.3)
+    project.run("run", "recipe.yaml", "--set", "models.expert.requests_per_day=10", code=5)
+    assert len(project.calls()) == 10, "a call that is cut off writes no line"
+    assert project.json("status", "--json")["ledger"]["calls"] == 10
+
+
 def test_the_reset_is_told_in_the_time_of_the_place_too(project: Project) -> None:
     project.environment |= {"TZ": "Asia/Seoul"}
     more = ("--set", "models.expert.requests_per_day=5", "--set", "models.expert.day_starts_in=Asia/Seoul")

@@ -48,3 +48,17 @@ def test_the_share_that_is_done_is_known_once_all_input_is_there() -> None:
     assert share(step(inputs=done)) == 0.2
     assert share(step(inputs=done, state="done")) == 0
     assert share(step(kind="question_generator", inputs=done)) == 0
+
+
+def test_a_change_of_the_calls_at_once_is_told_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: clock[0])
+    progress = Progress(SimpleNamespace(), {})  # type: ignore[arg-type]
+    for clock[0], level in ((100.0, 8), (101.0, 9), (140.0, 4)):
+        progress("level", {"model": "expert (solar)", "calls_at_once": level, "why": "fewer are turned away"})
+    assert capsys.readouterr().err.splitlines() == [
+        "expert (solar): 8 calls at once (fewer are turned away)",
+        "expert (solar): 4 calls at once (fewer are turned away)",
+    ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from wmsforge.cli.progress import Progress, items, share, tokens_per_second
-from wmsforge.cli.terminal import clock
+from wmsforge.cli.terminal import amount, clean, clock
 
 if TYPE_CHECKING:
     from wmsforge.run.step_run import StepRun
@@ -28,13 +30,18 @@ class LiveProgress(Progress):
     def __init__(self, plan: Any, steps: Mapping[str, StepRun]) -> None:
         super().__init__(plan, steps)
         # Refreshed by `tick` and not by a thread of its own: the counts are then never read half changed.
-        self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._table)
+        self._live = Live(console=self.console, auto_refresh=False, get_renderable=self._view)
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         super().begin(facts)
         self._live.start(refresh=True)
 
     def step_changed(self, event: str, step: StepRun, facts: Mapping[str, Any]) -> None:
+        self.tick()
+
+    def level_changed(self, facts: Mapping[str, Any]) -> None:
+        calls = amount(facts["calls_at_once"], "calls")
+        self.levels[facts["model"]] = f"{facts['model']}: {calls} at once ({facts['why']})"
         self.tick()
 
     def tick(self) -> None:
@@ -44,6 +51,11 @@ class LiveProgress(Progress):
     def close(self) -> None:
         if self._live.is_started:
             self._live.stop()
+
+    def _view(self) -> Group:
+        """Return the table, and below it how many calls each model takes at once while that is not settled."""
+        lines = [Text(clean(line), style="dim", no_wrap=True, overflow="ellipsis") for line in self.levels.values()]
+        return Group(self._table(), *lines)
 
     def _table(self) -> Constrain:
         wide = self.console.width >= WIDE

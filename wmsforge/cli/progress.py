@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 HEARTBEAT_S = 10.0
 """A step that runs longer says how far it is this often."""
 
+LEVEL_S = 30.0
+"""Changes of the calls made at once are told this often at most."""
+
 
 class Progress:
     """Listens to the events of a run and prints them as lines.
@@ -33,6 +36,8 @@ class Progress:
         self.console = console(stderr=True)
         self.serving = False
         """Whether all that is left is to serve until someone stops it."""
+        self.levels: dict[str, str] = {}
+        """Model -> how many of its calls are made at once now, and why not more or fewer."""
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
 
@@ -42,6 +47,8 @@ class Progress:
             self._started[facts["step"]] = self._said[facts["step"]] = time.monotonic()
         if event == "warning":
             self.say(f"warning: {facts['step']}: {facts['message']}", "yellow")
+        elif event == "level":
+            self.level_changed(facts)
         elif event == "serving":
             self.serving = True
             for step, url in facts["endpoints"].items():
@@ -69,6 +76,14 @@ class Progress:
             self.say(f"{step.id} started ({facts['component']}): {facts['reason']}")
         else:
             self.say(f"{step.id} done: {', '.join(figures(step, self.seconds(step)))}")
+
+    def level_changed(self, facts: Mapping[str, Any]) -> None:
+        """Say that more or fewer calls of a model are made at once; often changed, so now and then is enough."""
+        model, moment = facts["model"], time.monotonic()
+        self.levels[model] = f"{model}: {amount(facts['calls_at_once'], 'calls')} at once ({facts['why']})"
+        if moment - self._said.get(f"level {model}", -LEVEL_S) >= LEVEL_S:
+            self._said[f"level {model}"] = moment
+            self.say(self.levels[model])
 
     def tick(self) -> None:
         """Say how far long steps are."""
