@@ -15,6 +15,7 @@ from wmsforge.options import ChatModelRef, NotIdentity, Options, RetrieverRef
 from wmsforge.records import Answer, Artifact, Document, Passage, Persona, Question, Retrieved, content_id
 from wmsforge.steps.answer_generator import AnswerGenerator
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Message, ModelOptions, Usage
+from wmsforge.steps.expect import Asking, Expected, Range
 from wmsforge.steps.filter import KEEP, Filter, Item, Verdict, drop
 from wmsforge.steps.loader import Loader
 from wmsforge.steps.question_generator import QuestionGenerator
@@ -133,6 +134,14 @@ class Ask(AnswerGenerator):
         )
 
 
+class AskAndTell(Ask):
+    """Asks the same, and says before how often."""
+
+    def expect(self, items: Range) -> Expected:
+        asking = Asking(self.options.model, calls=items, prompt_chars=Range(5, 40), answer_tokens=Range(1, 500))
+        return Expected(out=Range(0, items.high), asks=(asking,))
+
+
 class Ending(Filter):
     class Options(Options):
         drop: str = Field(default="", description="Answers that end so are dropped.")
@@ -183,6 +192,7 @@ def register_chat_models(register: Register) -> None:
 @hookimpl
 def register_answer_generators(register: Register) -> None:
     register("ask", f"{__name__}:Ask", summary="Asks a model.")
+    register("ask-and-tell", f"{__name__}:AskAndTell", summary="Asks a model and tells how often before.")
 
 
 @hookimpl

@@ -93,9 +93,7 @@ def test_without_a_sample_components_say_what_they_expect_and_the_run_is_inside(
     assert low <= sum(its["cost_usd"] for its in paid(quoted).values()) <= high
 
 
-def test_a_sample_is_paid_once_and_makes_intervals_tighter_with_the_run_inside(
-    quoted: Project, base_url: str
-) -> None:
+def test_a_sample_is_paid_once_and_makes_intervals_tighter_with_the_run_inside(quoted: Project, base_url: str) -> None:
     wide = quoted.json("plan", "recipe.yaml", "--json")
     asked = started(base_url)
     tight = quoted.json("plan", "recipe.yaml", "--sample", "5", "--json")
@@ -180,6 +178,15 @@ def test_what_a_component_does_not_tell_is_unknown(project: Project) -> None:
     out, _ = project.run("plan", "recipe.yaml")
     assert re.search(r"^answers +expert +unknown +unknown +price unknown$", out, re.MULTILINE)
     assert "The price of expert is unknown. Say it: --set 'models.expert.price={input: 0.5, output: 2}'" in out
+
+
+def test_a_component_of_a_plugin_tells_what_it_expects(project: Project) -> None:
+    project.run("run", "recipe.yaml", "--until", "questions")
+    plan = project.json("plan", "recipe.yaml", "--set", "steps.answers.use=ask-and-tell", "--json")
+    (answers,) = plan["quotes"]
+    assert answers["calls"] == [20, 20]
+    assert answers["answer_tokens"] == [20, 20 * 500]
+    assert answers["prompt_tokens"] == [pytest.approx(20 * 5 * 0.3), pytest.approx(20 * (40 * 2 + 100))]
 
 
 def test_a_sample_measures_what_a_component_does_not_tell(project: Project) -> None:
