@@ -142,6 +142,13 @@ class AskAndTell(Ask):
         return Expected(out=Range(0, items.high), asks=(asking,))
 
 
+class AskAndFail(Ask):
+    """Fails when it should say how often it asks."""
+
+    def expect(self, items: Range) -> Expected:
+        raise ZeroDivisionError("a fault")
+
+
 class Ending(Filter):
     class Options(Options):
         drop: str = Field(default="", description="Answers that end so are dropped.")
@@ -192,6 +199,7 @@ def register_chat_models(register: Register) -> None:
 @hookimpl
 def register_answer_generators(register: Register) -> None:
     register("ask", f"{__name__}:Ask", summary="Asks a model.")
+    register("ask-and-fail", f"{__name__}:AskAndFail", summary="Fails to tell.")
     register("ask-and-tell", f"{__name__}:AskAndTell", summary="Asks a model and tells how often before.")
 
 

@@ -4,9 +4,11 @@ import json
 import re
 import signal
 import sqlite3
+import urllib.request
 
 import pytest
 from cli_project import Project
+from mock_openai import subprocess_server
 
 from wmsforge.cli.money import cost, usd
 from wmsforge.store.manifest import Paid
@@ -75,6 +77,52 @@ def test_a_killed_run_is_counted_once_when_it_goes_on(project: Project) -> None:
     assert paid["attempts"] >= answered_twice
     with sqlite3.connect(project.folder / ".wmsforge/ledger.sqlite") as ledger:
         assert ledger.execute("SELECT count(*) FROM calls").fetchone() == (60,)
+
+
+SERVED = """\
+name: served
+budget: {{usd: 100}}
+models:
+  expert:
+    use: openai-compatible
+    base_url: "{base_url}"
+    model: solar
+    concurrency: 4
+    price: {{input: 2, output: 8}}
+steps:
+  documents: {{use: texts, path: docs}}
+  index: {{use: whole, from: documents}}
+  questions: {{use: numbered, count: 60}}
+  answers: {{use: rag, from: questions, retriever: index, model: expert}}
+  dataset: {{use: messages-json, from: answers, path: out/data.json}}
+"""
+
+
+def test_the_sums_over_a_kill_are_those_of_the_provider(project: Project) -> None:
+    project.environment["WMSFORGE_PLUGINS"] += ",wmsforge-openai"
+    with subprocess_server("--latency", "0.1") as base_url:
+
+        def provider() -> dict[str, int]:
+            with urllib.request.urlopen(base_url.removesuffix("/v1") + "/stats", timeout=10) as response:
+                counts: dict[str, int] = json.load(response)
+            return counts
+
+        (project.folder / "recipe.yaml").write_text(SERVED.format(base_url=base_url), encoding="utf-8")
+        process = project.start("run", "recipe.yaml")
+        project.wait_for(lambda: provider()["finished"] >= 12, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        project.run("run", "recipe.yaml")
+        counted = provider()
+    (paid,) = project.json("status", "--json")["recipes"][0]["paid"].values()
+    assert paid["calls"] == counted["unique"] == 60
+    assert counted["started"] <= paid["calls"] + paid["attempts"] <= 60 + 4, "each request once, those of the kill too"
+    with sqlite3.connect(project.folder / ".wmsforge/ledger.sqlite") as ledger:
+        prompt, answer = ledger.execute("SELECT sum(prompt_tokens), sum(completion_tokens) FROM calls").fetchone()
+    assert (paid["prompt_tokens"], paid["completion_tokens"]) == (prompt, answer)
+    assert paid["cost_usd"] == pytest.approx((prompt * 2 + answer * 8) / 1e6)
+    manifest = json.loads((project.folder / ".wmsforge/served/steps/answers/manifest.json").read_bytes())
+    assert list(manifest["paid"].values()) == [paid]
 
 
 @pytest.mark.parametrize(

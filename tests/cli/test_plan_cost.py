@@ -189,6 +189,14 @@ def test_a_component_of_a_plugin_tells_what_it_expects(project: Project) -> None
     assert answers["prompt_tokens"] == [pytest.approx(20 * 5 * 0.3), pytest.approx(20 * (40 * 2 + 100))]
 
 
+def test_a_component_that_fails_to_tell_is_named(project: Project) -> None:
+    _, err = project.run("plan", "recipe.yaml", "--set", "steps.answers.use=ask-and-fail", code=4)
+    assert (
+        "recipe.yaml:8: step 'answers': 'ask-and-fail' failed to say what it expects to ask: ZeroDivisionError" in err
+    )
+    assert "Traceback" not in err
+
+
 def test_a_sample_measures_what_a_component_does_not_tell(project: Project) -> None:
     project.run("run", "recipe.yaml", "--until", "questions")
     price = "models.expert.price={input: 1000, output: 3000}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from wmsforge.errors import StepError, WmsforgeError
 from wmsforge.prices import MILLION, Price
 from wmsforge.recipe.fingerprint import PlanningContext
 from wmsforge.recipe.model import ComponentUse, Recipe
@@ -69,18 +70,20 @@ def estimate(
         items = _sum(out[source] for source in planned.step.sources)
         sample = (samples or {}).get(id)
         for use in planned.step.uses:
-            taken = list(_quote(plan, planned, use, items, sample))
+            expected = _expected(plan.recipe, planned, use, items)
+            taken = list(_quote(plan, planned, use, items, expected, sample))
             quotes += [quote.less(stored.get((id, quote.model), 0)) for quote in taken]
-            items = _out(plan, planned, use, items)
+            items = _out(plan, planned, expected, items)
         if sample is not None and planned.step.kind != "question_generator":
             items = _sum(out[source] for source in planned.step.sources) * sample.kept
         out[id] = items
     return Estimate(tuple(quotes), out)
 
 
-def _quote(plan: Plan, planned: PlannedStep, use: ComponentUse, items: Range, sample: Sample | None) -> Iterator[Quote]:
+def _quote(
+    plan: Plan, planned: PlannedStep, use: ComponentUse, items: Range, expected: Expected | None, sample: Sample | None
+) -> Iterator[Quote]:
     id = planned.step.id
-    expected = _expected(plan.recipe, planned, use, items)
     asks = expected.asks if expected else ()
     for model in {model.name: model for model in models_called(plan.recipe, planned.step, use)}.values():
         asking = next((asking for asking in asks if asking.model == model.ref), None)
@@ -116,8 +119,7 @@ def _usd(price: Price | None, prompt: Range, answer: Range) -> Range | None:
     return cost * (1 / MILLION)
 
 
-def _out(plan: Plan, planned: PlannedStep, use: ComponentUse, items: Range) -> Range:
-    expected = _expected(plan.recipe, planned, use, items)
+def _out(plan: Plan, planned: PlannedStep, expected: Expected | None, items: Range) -> Range:
     if planned.step.kind == "question_generator":
         out = expected.out if expected else Range()
         return out if plan.limit is None else Range(min(out.low, plan.limit), min(out.high, plan.limit))
@@ -127,7 +129,20 @@ def _out(plan: Plan, planned: PlannedStep, use: ComponentUse, items: Range) -> R
 
 
 def _expected(recipe: Recipe, planned: PlannedStep, use: ComponentUse, items: Range) -> Expected | None:
-    return use.component(use.options, PlanningContext(recipe, planned.step.id)).expect(items)
+    """Ask a component.
+
+    Raises:
+        StepError: If it fails to say; a quote without it would be a wrong one.
+    """
+    try:
+        return use.component(use.options, PlanningContext(recipe, planned.step.id)).expect(items)
+    except WmsforgeError:
+        raise
+    except Exception as error:  # a plugin's method may raise anything
+        raise StepError(
+            f"{recipe.path}:{use.line}: step {planned.step.id!r}: {use.offer.name!r} failed to say what it expects to "
+            f"ask: {type(error).__name__}: {error}.\nThis is a fault of the component; report it to its plugin, {use.offer.plugin}."
+        ) from error
 
 
 def _sum(ranges: Iterable[Range]) -> Range:
