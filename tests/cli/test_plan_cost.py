@@ -191,9 +191,7 @@ def test_a_component_of_a_plugin_tells_what_it_expects(project: Project) -> None
 
 def test_a_component_that_fails_to_tell_is_named(project: Project) -> None:
     _, err = project.run("plan", "recipe.yaml", "--set", "steps.answers.use=ask-and-fail", code=4)
-    assert (
-        "recipe.yaml:8: step 'answers': 'ask-and-fail' failed to say what it expects to ask: ZeroDivisionError" in err
-    )
+    assert err.startswith("recipe.yaml:9: step 'answers': 'ask-and-fail' failed to say what it expects to ask: Zero")
     assert "Traceback" not in err
 
 

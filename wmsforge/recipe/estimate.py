@@ -141,7 +141,8 @@ def _expected(recipe: Recipe, planned: PlannedStep, use: ComponentUse, items: Ra
     except Exception as error:  # a plugin's method may raise anything
         raise StepError(
             f"{recipe.path}:{use.line}: step {planned.step.id!r}: {use.offer.name!r} failed to say what it expects to "
-            f"ask: {type(error).__name__}: {error}.\nThis is a fault of the component; report it to its plugin, {use.offer.plugin}."
+            f"ask: {type(error).__name__}: {error}.\n"
+            f"This is a fault of the component; report it to its plugin, {use.offer.plugin}."
         ) from error
 
 
