@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parent))  # for `import project`
+HERE = Path(__file__).parent
+sys.path += [str(HERE), str(HERE.parent / "run/limits")]  # for `import project` and `import ideal`
 
 from project import Project
 

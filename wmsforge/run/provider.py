@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -61,6 +62,8 @@ class Provider:
     """The calls of all providers of the run."""
     resumes: bool = False
     """See `ChatModel.resumes`."""
+    waits: dict[bytes, float] = field(default_factory=dict)
+    """Calls that the server asked an earlier process to make later, and when: seconds since 1970."""
 
     @property
     def counts_ahead(self) -> bool:
@@ -135,6 +138,8 @@ class Tries:
         usage_of: Callable[[T], Usage],
         store: Callable[[T | RecordError, float | None, int | None], None],
     ) -> T:
+        if (again_at := self._provider.waits.pop(call.key, None)) is not None:
+            await asyncio.sleep(max(0.0, again_at - time.time()))
         first_at = now_s()
         attempt = unhinted = 0
         while True:
@@ -172,7 +177,7 @@ class Tries:
             except (ParkedError, StepError) as error:
                 code = QUOTA if isinstance(error, ParkedError) else AUTHENTICATION
                 one.real = Spent(requests=1)
-                self._ledger.add(call.key, self._caller, Attempt(code, str(error)), now(), one.row)
+                self._ledger.add(call.key, self._caller, Attempt(code, str(error), cost_usd=0.0), now(), one.row)
                 raise
             one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
@@ -247,7 +252,7 @@ class Tries:
             attempt = Attempt(error.reason, error.detail, error.raw, usage, cost)
         elif error.reason in UNBILLED:
             one.real = Spent(requests=1)
-            attempt = Attempt(error.reason, error.detail, error.raw)
+            attempt = Attempt(error.reason, error.detail, error.raw, cost_usd=0.0, again_at=_again_at(ended.hint_s))
         else:  # it may have been charged
             known = self._provider.counts_ahead
             cost = one.most.usd if known else None
@@ -284,6 +289,11 @@ class Tries:
 
 def _tokens(usage: Usage) -> int:
     return usage.prompt_tokens + usage.completion_tokens + usage.thought_tokens
+
+
+def _again_at(hint_s: float | None) -> float | None:
+    """Return when a call may be made again, for the ledger: a process after this one keeps the hint too."""
+    return None if hint_s is None or hint_s > PARK_AFTER_S else time.time() + hint_s
 
 
 def _pause(unhinted: int, hint_s: float | None) -> float:

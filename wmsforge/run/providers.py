@@ -27,6 +27,7 @@ class Providers:
         self._events = events
         self._limiters: dict[str, Limiter] = {}
         self._under_way = UnderWay()
+        self._waits = ledger.waits()
         self._purse: Purse | None = None
         if recipe.budget is not None:
             self._purse = Purse(recipe.budget, _spent(ledger, recipe.name), recipe.path)
@@ -53,7 +54,7 @@ class Providers:
         quota = model.quota() or f"{self._recipe.name}/{id}"
         limiter = self._limiter(name, quota, options, fixed)
         resumes = isinstance(model, ChatModel) and model.resumes
-        return Provider(name, quota, options, limiter, price, self._purse, self._under_way, resumes)
+        return Provider(name, quota, options, limiter, price, self._purse, self._under_way, resumes, self._waits)
 
     def _limiter(self, name: str, quota: str, options: LimitOptions, fixed: bool) -> Limiter:
         if quota not in self._limiters:

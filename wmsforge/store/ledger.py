@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,8 @@ class Attempt:
     cost_usd: float | None = None
     at_most: bool = False
     """Whether no one knows what it used, and usage and cost are what it may have used."""
+    again_at: float | None = None
+    """Until when the server asked to wait, in seconds since 1970; None if it did not."""
 
 
 @dataclass(frozen=True)
@@ -220,8 +223,8 @@ class Ledger:
         usage = attempt.usage
         cursor = self._db.execute(
             "INSERT INTO attempts (key, recipe, step, model, quota, run, reason, detail, raw, prompt_tokens,"
-            " cached_tokens, completion_tokens, thought_tokens, cost_usd, at_most, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " cached_tokens, completion_tokens, thought_tokens, cost_usd, at_most, again_at, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 key,
                 caller.recipe,
@@ -238,6 +241,7 @@ class Ledger:
                 usage.thought_tokens,
                 attempt.cost_usd,
                 attempt.at_most,
+                attempt.again_at,
                 at,
             ),
         )
@@ -297,6 +301,12 @@ class Ledger:
         tokens = "prompt_tokens + completion_tokens + thought_tokens"
         rows = self._since(quota, now - timedelta(seconds=seconds), f"created_at, {tokens}")
         return [((now - datetime.fromisoformat(at)).total_seconds(), tokens) for at, tokens in rows]
+
+    def waits(self) -> dict[bytes, float]:
+        """Return the calls that a server asked to make later, and when: seconds since 1970."""
+        query = "SELECT key, max(again_at) FROM attempts WHERE again_at > ? GROUP BY key"
+        with self._reading():
+            return dict(self._db.execute(query, (time.time(),)).fetchall())
 
     def requests_since(self, quota: str, moment: datetime) -> int:
         """Return how many requests of a quota were made since a moment with a zone."""

@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS attempts (
   thought_tokens INTEGER NOT NULL DEFAULT 0,
   cost_usd REAL,
   at_most INTEGER NOT NULL DEFAULT 0,
+  again_at REAL,
   created_at TEXT NOT NULL
 )
 """
