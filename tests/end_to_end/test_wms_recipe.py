@@ -21,6 +21,8 @@ from project import ROOT, Project, stats
 
 pytestmark = pytest.mark.slow
 
+QUESTIONS = 40
+"""Of the hundred that a whole run has: the small model takes a second for each."""
 BRIEF = {"topic", "persona", "persona_background", "context_used", "num_docs_retrieved", "created_at"}
 """Fields of a row's metadata in the format that users already have."""
 
@@ -40,7 +42,7 @@ def test_the_dataset_has_the_format_of_the_brief(make_project: Callable[..., Pro
     with mock_gemini.subprocess_server("--key", key, *questions) as gemini_url, llama_cpp_server() as expert_url:
         project = make_project(
             GOOGLE_API_KEY=key,
-            GOOGLE_GEMINI_BASE_URL=gemini_url,
+            GEMINI_URL=gemini_url,
             EXPERT_URL=expert_url,
             EXPERT_MODEL=MODEL,
             EXPERT_INSTRUCT="false",
@@ -48,18 +50,19 @@ def test_the_dataset_has_the_format_of_the_brief(make_project: Callable[..., Pro
         )
         shutil.copytree(ROOT / "recipes", project.folder / "recipes")
         shutil.copytree(ROOT / "recipes/sample/documents", project.folder / "data/crawled")
-        said = project.run("run", "recipes/wms.yaml")
+        run = ("run", "recipes/wms.yaml", "--limit", str(QUESTIONS))
+        said = project.run(*run)
         asked = stats(gemini_url)
-        assert asked["served"] == 50, "five personas, ten topics"
+        assert QUESTIONS / 2 <= asked["served"] <= 50, "two questions a call, five personas, ten topics"
 
-        assert "Nothing to run" in project.run("run", "recipes/wms.yaml")
+        assert "Nothing to run" in project.run(*run)
         assert stats(gemini_url)["started"] == asked["started"]
     print(f"\n{said}")
 
-    rows = project.dataset("data/output/wms_instruction_dataset.json")
+    rows = project.dataset(".wmsforge/wms/preview/dataset/wms_instruction_dataset.json")
     people = {f"{one['name']} ({one['role']})": one["background"] for one in personas()}
     topics = yaml.safe_load((ROOT / "recipes/wms.yaml").read_text(encoding="utf-8"))["steps"]["questions"]["topics"]
-    assert len(rows) >= 5, said
+    assert rows, said
     for row in rows:
         assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
         assert all(turn["content"].strip() for turn in row["messages"])
