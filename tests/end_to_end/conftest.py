@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parent / "run/limits")]  # for `import project` and `import ideal`
+sys.path.append(str(Path(__file__).parent))  # for `import project`
+sys.path.append(str(Path(__file__).parents[1] / "run/limits"))  # for `import ideal`
 
 from project import Project
 

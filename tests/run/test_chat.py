@@ -19,7 +19,7 @@ from wmsforge.run.events import Events
 from wmsforge.run.limits.limiter import Limiter
 from wmsforge.run.provider import Provider
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Message, ModelOptions, Usage
-from wmsforge.store.ledger import Caller, Ledger
+from wmsforge.store.ledger import Caller, CallKeys, Ledger
 from wmsforge.testing import LocalContext
 
 
@@ -68,7 +68,7 @@ class Bench:
         limiter = Limiter(
             name, "q", [limits], self.ledger, fixed=False, warn=self.warnings.append, tell=lambda level, why: None
         )
-        self.shared = OpenModel(self.model, {"model": "m"}, Provider(name, "q", limits, limiter, None, None))
+        self.shared = OpenModel(self.model, CallKeys({"model": "m"}), Provider(name, "q", limits, limiter, None, None))
 
     def chat(self, step: str = "answers") -> LedgeredChat:
         caller = Caller("recipe", step, "expert (m)", "q", "run-1")

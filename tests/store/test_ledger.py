@@ -14,7 +14,7 @@ import pytest
 
 from wmsforge.errors import RecordError, StepError
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse, Message, Usage
-from wmsforge.store.ledger import Attempt, Caller, Ledger, call_key
+from wmsforge.store.ledger import Attempt, Caller, CallKeys, Ledger
 from wmsforge.store.manifest import Paid
 
 CALLER = Caller("recipe", "answers", "m", "q", "run-1")
@@ -32,14 +32,14 @@ def put(ledger: Ledger, key: bytes, text: str) -> None:
 def test_the_key_depends_on_model_prompt_parameters_and_sample() -> None:
     model = {"use": "a/b", "version": "1", "options": {"model": "x"}}
     keys = {
-        call_key(model, request("질문")),
-        call_key({**model, "version": "2"}, request("질문")),
-        call_key(model, request("다른 질문")),
-        call_key(model, request("질문", sample=1)),
-        call_key(model, request("질문", temperature=0.5)),
+        CallKeys(model).key(request("질문")),
+        CallKeys({**model, "version": "2"}).key(request("질문")),
+        CallKeys(model).key(request("다른 질문")),
+        CallKeys(model).key(request("질문", sample=1)),
+        CallKeys(model).key(request("질문", temperature=0.5)),
     }
     assert len(keys) == 5
-    assert call_key(dict(reversed(model.items())), request("질문")) in keys
+    assert CallKeys(dict(reversed(model.items()))).key(request("질문")) in keys
 
 
 def test_the_first_response_of_a_key_stays(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from wmsforge.run.events import Events, now
 from wmsforge.run.observers import watchers
 from wmsforge.run.provider import NOTHING, Call, Provider, Tries
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Usage
-from wmsforge.store.ledger import Caller, Ledger, call_key
+from wmsforge.store.ledger import Caller, CallKeys, Ledger
 
 ASKED: ContextVar[list[bytes] | None] = ContextVar("ASKED", default=None)
 """Keys of the calls asked for one item, when someone collects them."""
@@ -29,7 +29,7 @@ class OpenModel:
     """A chat model that all steps of a run share."""
 
     model: ChatModel
-    identity: dict[str, Any]
+    keys: CallKeys
     provider: Provider
     under_way: dict[bytes, asyncio.Future[ChatResponse]] = field(default_factory=dict)
     """Calls in flight by key: the same call asked twice at once is made once."""
@@ -54,7 +54,7 @@ class LedgeredChat:
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """See `Chat.complete`."""
         written = request.model_dump_json()
-        key = call_key(self._shared.identity, written)
+        key = self._shared.keys.key(written)
         if (asked := ASKED.get()) is not None:
             asked.append(key)
         stored = self._ledger.get(key)

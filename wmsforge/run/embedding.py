@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wmsforge.errors import RecordError
 from wmsforge.run.events import Events, now
@@ -36,6 +37,12 @@ class LimitedEmbedder(Embedder):
         self._tries = Tries(provider, caller, ledger, events)
         self.counts = self._tries.counts
         self.name = provider.name
+
+    def inputs(self) -> Sequence[Path]:
+        return self._embedder.inputs()
+
+    def encoding(self) -> dict[str, Any]:
+        return self._embedder.encoding()
 
     @property
     def dimension(self) -> int:

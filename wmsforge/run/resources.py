@@ -22,7 +22,7 @@ from wmsforge.steps.embedder import Embedder
 from wmsforge.steps.filter import Filter
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.steps.retriever import Retriever
-from wmsforge.store.ledger import Caller, Ledger
+from wmsforge.store.ledger import Caller, CallKeys, Ledger
 from wmsforge.store.manifest import CallCounts, Paid
 
 
@@ -70,7 +70,7 @@ class Resources:
                 # A model may turn both into its prompt or its sampling; a stored answer to others is not its answer.
                 identity |= {"seed": self.recipe.seed, "language": self.recipe.language}
                 provider = self._providers.provider(id, model, fixed=model.fixed_concurrency)
-                shared = self._models[id] = OpenModel(model, identity, provider)
+                shared = self._models[id] = OpenModel(model, CallKeys(identity), provider)
         key = (step, id)
         if key not in self._chats:
             caller = self._caller(step, shared.provider.name, shared.provider.quota)

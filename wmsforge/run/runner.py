@@ -16,6 +16,7 @@ from wmsforge.run import artifacts
 from wmsforge.run.answering import run_answers
 from wmsforge.run.events import Events, Listener
 from wmsforge.run.filtering import run_filters
+from wmsforge.run.garbage import collecting_seldom
 from wmsforge.run.loading import run_loader
 from wmsforge.run.observers import watchers
 from wmsforge.run.questioning import run_questions
@@ -56,7 +57,7 @@ class Runner:
             WorkspaceBusyError: If another process runs in the workspace.
         """
         name = self.plan.recipe.name
-        with self.workspace.locked(f"wmsforge run {self.plan.recipe.path}"):
+        with self.workspace.locked(f"wmsforge run {self.plan.recipe.path}"), collecting_seldom():
             self.run_id = new_run_id(self.workspace, name)
             folder = self.workspace.run_folder(name, self.run_id)
             ledger = Ledger(self.workspace.ledger)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wmsforge.prices import Price
 from wmsforge.steps.base import Component
@@ -35,6 +35,15 @@ class Embedder(Component):
         """Add to what the call under way used; called by embedders whose provider tells."""
         if (used := USED_TOKENS.get()) is not None:
             used.append(tokens)
+
+    def encoding(self) -> dict[str, Any]:
+        """Return the JSON values that decide a text's vector, the bytes of `inputs` aside."""
+        kind = type(self)
+        return {
+            "embedder": f"{kind.__module__}:{kind.__qualname__}",
+            "embedder_version": kind.version,
+            "embedder_options": self.identity(),
+        }
 
     def quota(self) -> str:
         """See `ChatModel.quota`."""

@@ -32,10 +32,22 @@ CHECKPOINT_PUTS = 2_000
 needs takes tens of milliseconds on a busy disk, in which no call could end."""
 
 
-def call_key(model: Mapping[str, Any], request: str) -> bytes:
-    """Return the 16-byte key of a call: `model` is its identity, `request` the request as JSON."""
-    identity = json.dumps(model, ensure_ascii=False, sort_keys=True)
-    return hashlib.blake2b(f"{identity}\n{request}".encode(), digest_size=16).digest()
+class CallKeys:
+    """The keys of one model's calls.
+
+    Args:
+        model: The model's identity, as JSON values.
+    """
+
+    def __init__(self, model: Mapping[str, Any]) -> None:
+        identity = json.dumps(model, ensure_ascii=False, sort_keys=True)
+        self._begun = hashlib.blake2b(f"{identity}\n".encode(), digest_size=16)
+
+    def key(self, request: str) -> bytes:
+        """Return the 16-byte key of a call; `request` is the request as JSON."""
+        digest = self._begun.copy()
+        digest.update(request.encode())
+        return digest.digest()
 
 
 @dataclass(frozen=True)

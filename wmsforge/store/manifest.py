@@ -70,10 +70,9 @@ class CallCounts(BaseModel):
 
     def pay(self, usage: Mapping[str, int], cost_usd: float | None) -> None:
         """Add what a call or a try used."""
-        self.prompt_tokens += usage.get("prompt_tokens", 0)
-        self.cached_tokens += usage.get("cached_tokens", 0)
-        self.completion_tokens += usage.get("completion_tokens", 0)
-        self.thought_tokens += usage.get("thought_tokens", 0)
+        for name in ("prompt_tokens", "cached_tokens", "completion_tokens", "thought_tokens"):
+            if used := usage.get(name):
+                setattr(self, name, getattr(self, name) + used)
         if cost_usd is not None:
             self.cost_usd = (self.cost_usd or 0.0) + cost_usd
 

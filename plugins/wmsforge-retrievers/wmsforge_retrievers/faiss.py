@@ -46,13 +46,7 @@ class FaissRetriever(PassageIndex, VectorTarget):
         )
 
     def encoder(self) -> Mapping[str, Any]:
-        kind = type(self._embedder)
-        return {
-            "embedder": f"{kind.__module__}:{kind.__qualname__}",
-            "embedder_version": kind.version,
-            "embedder_options": self._embedder.identity(),
-            "embedder_files": self._embedder_files,
-        }
+        return {**self._embedder.encoding(), "embedder_files": self._embedder_files}
 
     async def encode(self, texts: Sequence[PlacedText]) -> list[bytes]:
         vectors = await self._embedder.embed_passages(["\n".join(filter(None, placed)) for placed in texts])
