@@ -63,6 +63,8 @@ def test_the_wheel_carries_the_recipes(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == str(tmp_path / "site/wmsforge/_recipes")
-    inside = {path.relative_to(tmp_path / "site/wmsforge/_recipes") for path in (tmp_path / "site").rglob("*.yaml")}
-    assert inside == {path.relative_to(ROOT / "recipes") for path in (ROOT / "recipes").rglob("*.yaml")}
+    recipes = tmp_path / "site/wmsforge/_recipes"
+    assert found.stdout.strip() == str(recipes)
+    assert {path.relative_to(recipes) for path in recipes.rglob("*.yaml")} == {
+        path.relative_to(ROOT / "recipes") for path in (ROOT / "recipes").rglob("*.yaml")
+    }
