@@ -6,6 +6,7 @@
         MissingDependencyError  also an ImportError: a package is not installed
       StepError            stops the run, keeps every store                      (exit 4)
         WorkspaceBusyError    another process runs in the same workspace
+        AuthenticationError   a provider takes no key, or not this one
       ParkedError          quota or budget reached: run again later              (exit 5)
       RecordError          rejects one record, the run goes on
       RetryableError       tries the same call again after a pause
@@ -77,6 +78,10 @@ class StepError(WmsforgeError):
 
 class WorkspaceBusyError(StepError):
     """Another process holds the workspace."""
+
+
+class AuthenticationError(StepError):
+    """A provider does not take the key, or it cannot be one. One line: the engine adds which variable holds the key."""
 
 
 class ParkedError(WmsforgeError):

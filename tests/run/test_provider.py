@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 from virtual_time import run_in_virtual_time
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.prices import Price
 from wmsforge.recipe.model import Budget
 from wmsforge.run.events import Events
@@ -47,6 +47,7 @@ class Bench:
         budget: Budget | None = None,
         spent: Spent | None = None,
         resumes: bool = False,
+        secrets: dict[str, str] | None = None,
         **limits: Any,
     ) -> None:
         self.ledger = Ledger(folder / "ledger.sqlite")
@@ -59,7 +60,7 @@ class Bench:
             name, "q", [options], self.ledger, fixed=False, warn=self.warnings.append, tell=lambda level, why: None
         )
         purse = None if budget is None else Purse(budget, spent or Spent(), "r.yaml")
-        self.provider = Provider(name, "q", options, limiter, PRICE, purse, UnderWay(), resumes)
+        self.provider = Provider(name, "q", options, limiter, PRICE, purse, UnderWay(), resumes, secrets=secrets or {})
         self.tries = Tries(self.provider, self.caller, self.ledger, self.events)
 
     async def call(self, *script: Outcome, key: bytes = KEY) -> Usage:
@@ -191,7 +192,9 @@ def test_a_long_hint_parks_when_calls_under_way_have_ended_and_says_until_when(v
     virtually(main)
 
 
-@pytest.mark.parametrize(("error", "reason"), [(StepError("key"), "authentication"), (ParkedError("credit"), "quota")])
+@pytest.mark.parametrize(
+    ("error", "reason"), [(StepError("no such model"), "bad_request"), (ParkedError("credit"), "quota")]
+)
 def test_errors_that_no_other_try_changes_pass_at_once(
     virtually: Callable[..., Any], error: Exception, reason: str
 ) -> None:
@@ -204,6 +207,30 @@ def test_errors_that_no_other_try_changes_pass_at_once(
     _, bench = virtually(main, budget=Budget(usd=1))
     assert bench.attempts() == [(reason, None, 0, 0.0, 0)]
     assert bench.provider.limiter.level.in_flight == 0
+
+
+def test_a_refused_key_names_its_variable(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(StepError) as raised:
+            await bench.call(AuthenticationError("the key is refused (401)"))
+        assert str(raised.value) == (
+            "the key is refused (401)\nCheck the variable WMS_KEY (option api_key): export WMS_KEY=..."
+        )
+
+    _, bench = virtually(main, secrets={"api_key": "${WMS_KEY}"})
+    assert [attempt[0] for attempt in bench.attempts()] == ["authentication"]
+
+
+def test_calls_under_way_end_and_are_stored_when_the_run_stops(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        other = asyncio.create_task(bench.call(50.0, REAL, key=b"b" * 16))
+        await asyncio.sleep(0)
+        with pytest.raises(StepError, match="no such model"):
+            await bench.call(StepError("no such model"))
+        assert now_s() == 50
+        assert await other == REAL
+
+    virtually(main)
 
 
 def test_when_nothing_gets_through_the_run_stops_and_no_record_is_lost(virtually: Callable[..., Any]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmsforge.options import Options, Ref
+from wmsforge.options import Options, Ref, is_secret
 from wmsforge.registry import Offer
 from wmsforge.steps.base import Component
 
@@ -31,6 +31,13 @@ class ComponentUse:
     """The options as written, `${NAME}` not replaced: safe to store and show."""
     line: int
     targets: tuple[tuple[Ref, Target], ...] = ()
+
+    def secrets(self) -> dict[str, str]:
+        """Return the options that hold secrets, as they are written: `{"api_key": "${GOOGLE_API_KEY}"}`."""
+        fields = type(self.options).model_fields
+        return {
+            name: str(self.written[name]) for name, field in fields.items() if is_secret(field) and name in self.written
+        }
 
     def target(self, ref: Ref) -> Target:
         """Return what a reference of these options stands for."""

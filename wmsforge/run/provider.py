@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.prices import Price
 from wmsforge.reasons import (
     AUTHENTICATION,
+    BAD_REQUEST,
     MALFORMED_RESPONSE,
     OVERLOADED,
     QUOTA,
@@ -28,6 +29,7 @@ from wmsforge.run.limits.budget import Purse, Spent
 from wmsforge.run.limits.clock import now_s
 from wmsforge.run.limits.limiter import Ended, Limiter, Place
 from wmsforge.run.limits.under_way import UnderWay
+from wmsforge.run.secrets import naming_variables
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Attempt, Caller, Ledger
@@ -64,6 +66,8 @@ class Provider:
     """See `ChatModel.resumes`."""
     waits: dict[bytes, float] = field(default_factory=dict)
     """Calls that the server asked an earlier process to make later, and when: seconds since 1970."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """See `ComponentUse.secrets`."""
 
     @property
     def counts_ahead(self) -> bool:
@@ -128,8 +132,8 @@ class Tries:
         """
         try:
             return await self._until_answered(call, ask, usage_of, store)
-        except ParkedError as error:
-            await self._provider.under_way.park(error)
+        except (ParkedError, StepError) as error:
+            await self._provider.under_way.stop(error)
 
     async def _until_answered(
         self,
@@ -175,9 +179,11 @@ class Tries:
                 self._failed(call, one, error, store)
                 raise
             except (ParkedError, StepError) as error:
-                code = QUOTA if isinstance(error, ParkedError) else AUTHENTICATION
                 one.real = Spent(requests=1)
-                self._ledger.add(call.key, self._caller, Attempt(code, str(error), cost_usd=0.0), now(), one.row)
+                attempt = Attempt(_code(error), str(error), cost_usd=0.0)
+                self._ledger.add(call.key, self._caller, attempt, now(), one.row)
+                if isinstance(error, AuthenticationError):
+                    raise naming_variables(error, provider.secrets) from error
                 raise
             one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
@@ -285,6 +291,12 @@ class Tries:
             self._events.warn(
                 self._caller.step, f"model {provider.name!r} asks to wait {pause_s:.0f} s ({error.reason})"
             )
+
+
+def _code(error: ParkedError | StepError) -> str:
+    if isinstance(error, ParkedError):
+        return QUOTA
+    return AUTHENTICATION if isinstance(error, AuthenticationError) else BAD_REQUEST
 
 
 def _tokens(usage: Usage) -> int:

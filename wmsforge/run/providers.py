@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from wmsforge.errors import StepError
 from wmsforge.recipe.fingerprint import PlanningContext
@@ -32,12 +32,15 @@ class Providers:
         if recipe.budget is not None:
             self._purse = Purse(recipe.budget, _spent(ledger, recipe.name), recipe.path)
 
-    def provider(self, id: str, model: ChatModel | Embedder, *, fixed: bool) -> Provider:
+    def provider(
+        self, id: str, model: ChatModel | Embedder, *, fixed: bool, secrets: Mapping[str, str] | None = None
+    ) -> Provider:
         """Return the provider of a model.
 
         Args:
             id: Of the recipe's `models:` entry, or of the step and option where it is written inline.
             fixed: Whether `concurrency` is the number of calls to keep in flight.
+            secrets: See `ComponentUse.secrets`.
 
         Raises:
             StepError: If the budget is in USD and the model's price is unknown.
@@ -54,7 +57,8 @@ class Providers:
         quota = model.quota() or f"{self._recipe.name}/{id}"
         limiter = self._limiter(name, quota, options, fixed)
         resumes = isinstance(model, ChatModel) and model.resumes
-        return Provider(name, quota, options, limiter, price, self._purse, self._under_way, resumes, self._waits)
+        shared = (self._purse, self._under_way, resumes, self._waits)
+        return Provider(name, quota, options, limiter, price, *shared, secrets or {})
 
     def _limiter(self, name: str, quota: str, options: LimitOptions, fixed: bool) -> Limiter:
         if quota not in self._limiters:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from wmsforge.errors import StepError
+from wmsforge.errors import AuthenticationError, StepError
 from wmsforge.options import Ref
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.fingerprint import component_identity, fingerprint
@@ -16,6 +16,7 @@ from wmsforge.run.chat import LedgeredChat, OpenModel
 from wmsforge.run.embedding import LimitedEmbedder
 from wmsforge.run.events import Events
 from wmsforge.run.providers import Providers
+from wmsforge.run.secrets import naming_variables
 from wmsforge.steps.base import Component
 from wmsforge.steps.chat_model import ChatModel
 from wmsforge.steps.embedder import Embedder
@@ -56,7 +57,10 @@ class Resources:
     async def open(self, use: ComponentUse, step: str, folder: Path) -> Any:
         """Build a component and open it; it is closed with the run."""
         component = use.component(use.options, StepContext(self, use, step, folder))
-        await component.open()
+        try:
+            await component.open()
+        except AuthenticationError as error:
+            raise naming_variables(error, use.secrets()) from error
         self._opened.append(component)
         return component
 
@@ -69,7 +73,7 @@ class Resources:
                 identity = component_identity(use, model)
                 # A model may turn both into its prompt or its sampling; a stored answer to others is not its answer.
                 identity |= {"seed": self.recipe.seed, "language": self.recipe.language}
-                provider = self._providers.provider(id, model, fixed=model.fixed_concurrency)
+                provider = self._providers.provider(id, model, fixed=model.fixed_concurrency, secrets=use.secrets())
                 shared = self._models[id] = OpenModel(model, CallKeys(identity), provider)
         key = (step, id)
         if key not in self._chats:
@@ -87,7 +91,7 @@ class Resources:
         if not isinstance(embedder.options, LimitOptions):
             return embedder
         if (step, key) not in self._limited:
-            provider = self._providers.provider(id, embedder, fixed=False)
+            provider = self._providers.provider(id, embedder, fixed=False, secrets=use.secrets())
             caller = self._caller(step, provider.name, provider.quota)
             self._limited[step, key] = LimitedEmbedder(embedder, provider, caller, self._ledger, self.events)
         return self._limited[step, key]

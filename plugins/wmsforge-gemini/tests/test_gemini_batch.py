@@ -11,7 +11,7 @@ from mock_gemini import MockGemini, serving
 from wmsforge_gemini import batch as batch_module
 from wmsforge_gemini.chat_model import GeminiModel
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse, Message
 from wmsforge.testing import LocalContext
 
@@ -306,7 +306,7 @@ async def test_a_key_that_is_refused_at_work_stops_the_run_and_keeps_the_job(ope
         first = await open_model(url, **QUICK, api_key="right")
         await killed(first, requests(2), lambda: stored(tmp_path) and stored(tmp_path)[0]["name"])
         outcomes = await ask_all(await open_model(url, **QUICK, api_key="wrong"), requests(2))
-        assert {type(outcome) for outcome in outcomes} == {StepError}
+        assert {type(outcome) for outcome in outcomes} == {AuthenticationError}
         assert reasons(await ask_all(await open_model(url, **QUICK, api_key="right"), requests(2))) == ["ok", "ok"]
     assert len(mock.batches.made) == 1
 

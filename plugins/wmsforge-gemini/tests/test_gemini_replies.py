@@ -20,7 +20,7 @@ from mock_gemini import MockGemini, serving
 from mock_gemini_bodies import error, quota_error, too_long, unknown_model, wrong_key
 from wmsforge_gemini.failures import next_reset
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.steps.chat_model import ChatRequest, Message
 
 KEY = "AIza-secret-3f9a"  # what open_model gives unless told otherwise
@@ -51,9 +51,9 @@ def candidate(finish: str | None, text: str | None, **more: Any) -> dict[str, An
 HARM = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "HIGH"}]
 ECHO = error(403, f"Requests with the key {KEY} are blocked.", "PERMISSION_DENIED")
 REPLIES: list[tuple[int, Any, type[Exception], str]] = [
-    (400, wrong_key(), StepError, "refuses the key (400): API key not valid"),
-    (401, error(401, "no", "UNAUTHENTICATED"), StepError, "api_key: ${GOOGLE_API_KEY}"),
-    (403, ECHO, StepError, "the key [api_key] are blocked.\nCheck the variable that the option api_key names"),
+    (400, wrong_key(), AuthenticationError, "refuses the key (400): API key not valid"),
+    (401, error(401, "no", "UNAUTHENTICATED"), AuthenticationError, "refuses the key (401): no"),
+    (403, ECHO, AuthenticationError, "refuses the key (403): Requests with the key [api_key] are blocked."),
     (404, unknown_model("gemini-9", "generateContent"), StepError, "no such model (404): models/gemini-9 is not found"),
     (404, "<html>nginx</html>", StepError, "Correct base_url, or leave it out"),
     (302, "", StepError, "Correct base_url"),

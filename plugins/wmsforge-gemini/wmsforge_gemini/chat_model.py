@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from wmsforge.errors import StepError
+from wmsforge.errors import AuthenticationError
 from wmsforge.options import NotIdentity
 from wmsforge.prices import Price, price_of
 from wmsforge.steps.base import Context
@@ -127,12 +127,11 @@ class GeminiModel(ChatModel):
         """Prepare the client; no request is sent. A model that is gone, or goes soon, is warned about.
 
         Raises:
-            StepError: If the key is empty or cannot stand in a header.
+            AuthenticationError: If the key is empty or cannot stand in a header.
         """
         if not re.fullmatch(r"[\x21-\x7e]+", self._endpoint.key):
-            raise StepError(
-                f"{self._endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII.\n"
-                f"Correct the variable that the option names, for example: export GOOGLE_API_KEY=..."
+            raise AuthenticationError(
+                f"{self._endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII."
             )
         gone = retired(self.options.model)
         if gone is not None:

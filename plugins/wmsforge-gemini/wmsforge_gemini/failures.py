@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError, WmsforgeError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.reasons import BAD_REQUEST, OVERLOADED, PROMPT_TOO_LONG, RATE_LIMIT, SERVER_ERROR
 from wmsforge_gemini.endpoint import Endpoint
 from wmsforge_gemini.retired import retired
@@ -36,10 +36,7 @@ def failure(endpoint: Endpoint, status: int, body: Any, headers: Mapping[str, st
     if status == 429:
         return _exhausted(endpoint, said, raw, message, details, wait_hint_s(details, headers))
     if status in (401, 403) or (status == 400 and _WRONG_KEY.search(f"{message} {details}")):
-        return StepError(
-            f"{endpoint}: Google refuses the key {said}\n"
-            f"Check the variable that the option api_key names, for example: api_key: ${{GOOGLE_API_KEY}}"
-        )
+        return AuthenticationError(f"{endpoint}: Google refuses the key {said}")
     if status == 404:
         return _not_found(endpoint, said, message)
     if 300 <= status < 400 or status == 405:

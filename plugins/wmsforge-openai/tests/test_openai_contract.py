@@ -20,7 +20,7 @@ import pytest
 from mock_openai import MockOpenAI, serving
 from pydantic import BaseModel, ConfigDict
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.steps.chat_model import ChatRequest, Message
 from wmsforge.structured import ask
 
@@ -135,9 +135,9 @@ def refusing(request: pytest.FixtureRequest) -> Iterator[Callable[[int], str]]:
     ("status", "expected", "words"),
     [
         (400, RecordError, "bad_request"),
-        (401, StepError, "refuses the key"),
+        (401, AuthenticationError, "refuses the key"),
         (402, ParkedError, "quota is used up"),
-        (403, StepError, "refuses the key"),
+        (403, AuthenticationError, "refuses the key"),
         (404, StepError, "Correct base_url"),
         (408, RetryableError, "server_error"),
         (422, RecordError, "bad_request"),

@@ -16,7 +16,7 @@ from mock_openai import DIMENSIONS, MockOpenAI, serving
 from openai_replies import error, replying
 from wmsforge_openai.embedder import OpenAICompatibleEmbedder
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
 from wmsforge.steps.embedder import USED_TOKENS
 
 KEY = "sk-secret-3f9a"
@@ -113,7 +113,7 @@ async def test_tokens_are_counted_for_whoever_collects_them(open_embedder):
 @pytest.mark.parametrize(
     ("status", "body", "expected", "words"),
     [
-        (401, error(f"Incorrect API key provided: {KEY}."), StepError, "refuses the key (401): Incorrect"),
+        (401, error(f"Incorrect API key provided: {KEY}."), AuthenticationError, "refuses the key (401): Incorrect"),
         (404, {"detail": "Not Found"}, StepError, "nothing answers embeddings (404)"),
         (402, error("Insufficient Balance"), ParkedError, "quota is used up"),
         (429, error("Slow down"), RetryableError, "rate_limit: "),

@@ -115,7 +115,8 @@ async def test_a_wrong_key_stops_at_once(make):
         chat = await resources.chat("answers", resources.recipe.models["expert"], "expert")
         with pytest.raises(StepError, match="refuses the key") as raised:
             await chat.complete(ask("질문"))
-    assert "sk-one" not in str(raised.value) and "api_key" in str(raised.value)
+    assert "sk-one" not in str(raised.value)
+    assert "Check the variable ONE (option api_key): export ONE=..." in str(raised.value)
 
 
 async def test_texts_are_embedded_in_batches_limited_retried_and_counted(make):

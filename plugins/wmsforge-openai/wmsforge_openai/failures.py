@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError, WmsforgeError
+from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.reasons import BAD_REQUEST, OVERLOADED, PROMPT_TOO_LONG, RATE_LIMIT, REFUSAL, SERVER_ERROR
 from wmsforge_openai.endpoint import Endpoint
 from wmsforge_openai.hints import wait_hint_s
@@ -53,10 +53,8 @@ def _setting(endpoint: Endpoint, status: int, headers: Mapping[str, str], told: 
             f"Correct model; list what it has: {endpoint.base_url}/models"
         )
     if status in (401, 403) or "API_KEY_INVALID" in told.codes or (status == 400 and _WRONG_KEY.search(told.message)):
-        remedy = "Check the variable that the option api_key names." if endpoint.key else "Set the option api_key."
-        return StepError(
-            f"{endpoint}: the server refuses the key {said}\n{remedy} For example: api_key: ${{OPENAI_API_KEY}}"
-        )
+        found = "refuses the key" if endpoint.key else "asks for a key"
+        return AuthenticationError(f"{endpoint}: the server {found} {said}")
     if status in (404, 405) or 300 <= status < 400:
         found = f"moved to {headers['Location']}" if "Location" in headers else f"nothing answers {endpoint.path}"
         return StepError(

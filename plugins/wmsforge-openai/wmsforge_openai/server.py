@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from wmsforge.errors import StepError
+from wmsforge.errors import AuthenticationError
 from wmsforge.options import NotIdentity
 from wmsforge.steps.limits import LimitOptions
 from wmsforge_openai.endpoint import Endpoint
@@ -56,10 +56,10 @@ class ServerOptions(LimitOptions):
         """Look at the key before anything is sent.
 
         Raises:
-            StepError: If it is empty or cannot stand in a header.
+            AuthenticationError: If it is empty or cannot stand in a header.
         """
         if self.api_key is not None and not re.fullmatch(r"[\x21-\x7e]+", endpoint.key):
-            raise StepError(
-                f"{endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII.\n"
-                f"Correct the variable that the option names, or leave api_key out for a server without keys."
+            raise AuthenticationError(
+                f"{endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII; "
+                f"leave it out for a server without keys."
             )

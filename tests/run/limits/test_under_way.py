@@ -1,4 +1,4 @@
-"""UnderWay: a run that parks lets the calls end that are paid for, and begins no other."""
+"""UnderWay: a run that stops lets the calls end that are paid for, and begins no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_whoever_parks_waits_for_the_calls_of_others_and_no_new_one_begins() -> 
 
         calls = [asyncio.create_task(call("short", 2)), asyncio.create_task(call("long", 9))]
         await asyncio.sleep(1)
-        parked = asyncio.create_task(under_way.park(ParkedError("the day is used up")))
+        parked = asyncio.create_task(under_way.stop(ParkedError("the day is used up")))
         await asyncio.sleep(0)
         late = asyncio.create_task(call("late", 1))
         for task in (parked, late):
@@ -42,6 +42,6 @@ def test_with_nothing_under_way_it_raises_at_once_and_the_first_reason_stays() -
         under_way = UnderWay()
         for reason in ("first", "second"):
             with pytest.raises(ParkedError, match="first"):
-                await under_way.park(ParkedError(reason))
+                await under_way.stop(ParkedError(reason))
 
     run_in_virtual_time(main())

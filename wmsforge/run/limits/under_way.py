@@ -1,11 +1,11 @@
-"""Calls that were made and are not answered yet: a run that parks lets them end, since they are paid for."""
+"""Calls made and not answered yet: a run that stops at a provider lets them end, since they are paid for."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import NoReturn
 
-from wmsforge.errors import ParkedError
+from wmsforge.errors import ParkedError, StepError
 
 
 class UnderWay:
@@ -13,17 +13,17 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._count = 0
-        self._parked: ParkedError | None = None
+        self._stopped: ParkedError | StepError | None = None
         self._ended = asyncio.Event()
 
     async def enter(self) -> None:
         """Begin a call.
 
         Raises:
-            ParkedError: If the run parks; raised when the calls under way have ended.
+            ParkedError, StepError: If the run stops; raised when the calls under way have ended.
         """
-        if self._parked is not None:
-            await self.park(self._parked)
+        if self._stopped is not None:
+            await self.stop(self._stopped)
         self._count += 1
 
     def leave(self) -> None:
@@ -32,15 +32,15 @@ class UnderWay:
         if self._count == 0:
             self._ended.set()
 
-    async def park(self, why: ParkedError) -> NoReturn:
+    async def stop(self, why: ParkedError | StepError) -> NoReturn:
         """Let no further call begin, wait until those under way have ended, then raise.
 
         Raises:
-            ParkedError: Always: `why`, or the first reason there was to park.
+            ParkedError, StepError: Always: `why`, or the first reason there was to stop.
         """
-        if self._parked is None:
-            self._parked = why
+        if self._stopped is None:
+            self._stopped = why
         while self._count:
             self._ended.clear()
             await self._ended.wait()
-        raise self._parked
+        raise self._stopped
