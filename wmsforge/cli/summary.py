@@ -33,7 +33,8 @@ def summary(
         yield f"{step}: {_made(plan, manifests[step], step)}"
     for step in rejecting:
         counts = manifests[step].counts
-        yield f"{step} rejected {counts.rejected:,} of {max(counts.read, counts.made):,}: {_reasons(manifests[step])}"
+        of = counts.failed + counts.made if counts.dropped else counts.read  # an item may make several records
+        yield f"{step} rejected {counts.rejected:,} of {of:,}: {_reasons(manifests[step])}"
     if cost:
         yield cost
     looks = [[step] for step in results[-1:]]
