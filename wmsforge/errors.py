@@ -21,6 +21,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+LONGEST_WAIT_S = 366 * 86_400.0
+"""A server's hint of more than a year is taken for a year."""
+
 
 class WmsforgeError(Exception):
     """Base of all errors that wmsforge raises on purpose."""
@@ -128,9 +131,10 @@ class RetryableError(WmsforgeError):
 
     Args:
         reason: The code that stands when every attempt failed, see `wmsforge.reasons`.
-        after_s: Seconds the server asked to wait, None when it said nothing.
+        after_s: Seconds the server asked to wait, None when it said nothing; held between 0 and `LONGEST_WAIT_S`.
         raw: What the server sent.
         usage: Tokens that the provider counted for this try, as for `RecordError`.
+        reached: False where nothing was sent, since there was no connection: it cost nothing and counts nowhere.
     """
 
     def __init__(
@@ -140,13 +144,15 @@ class RetryableError(WmsforgeError):
         after_s: float | None = None,
         raw: str | None = None,
         usage: Mapping[str, int] | None = None,
+        reached: bool = True,
     ) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail
-        self.after_s = after_s
+        self.after_s = None if after_s is None else min(max(after_s, 0.0), LONGEST_WAIT_S)
         self.raw = raw
         self.usage = usage
+        self.reached = reached
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:

@@ -19,7 +19,8 @@ from wmsforge.run.events import Events
 from wmsforge.run.limits.limiter import Limiter
 from wmsforge.run.provider import Provider
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Message, ModelOptions, Usage
-from wmsforge.store.ledger import Caller, CallKeys, Ledger
+from wmsforge.store.call_keys import CallKeys
+from wmsforge.store.ledger import Caller, Ledger
 from wmsforge.testing import LocalContext
 
 

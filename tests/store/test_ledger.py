@@ -14,7 +14,8 @@ import pytest
 
 from wmsforge.errors import RecordError, StepError
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse, Message, Usage
-from wmsforge.store.ledger import Attempt, Caller, CallKeys, Ledger
+from wmsforge.store.call_keys import CallKeys
+from wmsforge.store.ledger import Attempt, Caller, Ledger
 from wmsforge.store.manifest import Paid
 
 CALLER = Caller("recipe", "answers", "m", "q", "run-1")

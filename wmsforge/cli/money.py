@@ -66,10 +66,10 @@ def cost_of_run(calls: Iterable[Mapping[str, CallCounts]]) -> str:
 
 
 def requests(paid: Paid) -> str:
-    """Return `1,204 calls, 812.3 k tokens, 6 requests without an answer`."""
+    """Return `1,204 calls, 812.3 k tokens, 6 requests without a usable answer`."""
     parts = [amount(paid.calls, "calls"), amount(paid.tokens, "tokens")]
     if paid.attempts:
-        parts.append(f"{amount(paid.attempts, 'requests')} without an answer")
+        parts.append(f"{amount(paid.attempts, 'requests')} without a usable answer")
     return ", ".join(parts)
 
 

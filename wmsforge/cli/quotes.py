@@ -55,7 +55,7 @@ def notes(estimate: Estimate, budget: Budget | None, paid: Paid, sampled: Sample
 
 
 def budget_facts(estimate: Estimate, budget: Budget | None, paid: Paid) -> list[dict[str, Any]]:
-    """Return for each limit of the budget what is left of it and whether that is enough: yes, perhaps or no."""
+    """Return for each limit of the budget what is left of it and if it is enough: yes, perhaps, no or unknown."""
     if budget is None:
         return []
     spent = {
@@ -69,8 +69,9 @@ def budget_facts(estimate: Estimate, budget: Budget | None, paid: Paid) -> list[
         limit = getattr(budget, unit)
         if limit is not None:
             left = max(0, limit - spent[unit])
-            sure = need.high <= left and not (unit == "usd" and estimate.unpriced)
-            enough = "yes" if sure else "no" if need.low > left else "perhaps"
+            enough = "yes" if need.high <= left else "no" if need.low > left else "perhaps"
+            if unit == "usd" and estimate.unpriced:
+                enough = "unknown"
             facts.append({"unit": unit, "limit": limit, "spent": spent[unit], "left": left, "enough": enough})
     return facts
 
@@ -79,6 +80,7 @@ _ENOUGH = {
     "yes": "enough for this run",
     "perhaps": "perhaps not enough; the run parks when it is used up",
     "no": "not enough: the run will park",
+    "unknown": "and the run does not start while a price is unknown",
 }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wmsforge.errors import Problem, RecipeError
 from wmsforge.options import Ref
 from wmsforge.prices import Price
 from wmsforge.recipe.fingerprint import PlanningContext
 from wmsforge.recipe.model import ComponentUse, Recipe, Step, Target
+from wmsforge.recipe.plan import Plan
 from wmsforge.steps.chat_model import ChatModel
 from wmsforge.steps.embedder import Embedder
 from wmsforge.steps.limits import LimitOptions
@@ -21,6 +23,8 @@ class CalledModel:
     name: str
     """As the ledger and all messages have it: 'expert (solar)'."""
     price: Price | None
+    line: int
+    """Of the recipe, where the model stands."""
     ref: Ref | None
     """The reference in the options of the step's own component; None where another component holds it."""
 
@@ -38,6 +42,30 @@ def models_called(recipe: Recipe, step: Step, use: ComponentUse, own: bool = Tru
             yield from models_called(recipe, step, called, own=False)
 
 
+def check_prices(plan: Plan) -> None:
+    """Look whether a budget in USD can be kept.
+
+    Raises:
+        RecipeError: If a step to run calls a model whose price no one knows.
+    """
+    budget = plan.recipe.budget
+    if budget is None or budget.usd is None:
+        return
+    steps = [planned.step for planned in plan.steps.values() if not planned.reused]
+    called = [model for step in steps for use in step.uses for model in models_called(plan.recipe, step, use)]
+    unknown = {model.name: model for model in called if model.price is None}
+    if unknown:
+        raise RecipeError(plan.recipe.path, [_unpriced(model) for model in unknown.values()])
+
+
+def _unpriced(model: CalledModel) -> Problem:
+    message = (
+        "its price is unknown, and the budget is in USD. "
+        "Add to the model: price: {input: 0.5, output: 2} (USD per million tokens); price: 0 if it is yours."
+    )
+    return Problem(model.line, 1, f"model {model.name!r}", message)
+
+
 def _called(
     recipe: Recipe, step: Step, use: ComponentUse, called: ComponentUse, ref: Ref, target: Target, own: bool
 ) -> CalledModel:
@@ -46,7 +74,7 @@ def _called(
     assert isinstance(model, (ChatModel, Embedder))  # its class was looked at
     inner = getattr(called.options, "model", "")
     name = f"{id} ({inner})" if isinstance(inner, str) and inner else id
-    return CalledModel(name, model.price(), ref if own else None)
+    return CalledModel(name, model.price(), called.line, ref if own else None)
 
 
 def _place(use: ComponentUse, ref: Ref, called: ComponentUse) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from wmsforge.errors import Problem, RecipeError, did_you_mean
+from wmsforge.errors import Problem, RecipeError, RecordError, did_you_mean
 from wmsforge.recipe.plan import Plan, PlannedStep
 from wmsforge.store.record_store import Rejection, read_rejected
 
@@ -23,6 +23,8 @@ class Retry:
     """Step -> why it runs, in words."""
     calls: tuple[bytes, ...]
     """Keys in the ledger of the calls that were made for the rejected records."""
+    stays_failed: Mapping[bytes, RecordError] = field(default_factory=dict)
+    """The last call of each record that failed for another reason, which is not tried again, and that reason."""
 
 
 def find_retry(plan: Plan, reasons: Sequence[str]) -> Retry:
@@ -37,6 +39,7 @@ def find_retry(plan: Plan, reasons: Sequence[str]) -> Retry:
     others: Counter[tuple[str, str]] = Counter()
     decided: dict[str, str] = {}
     calls: dict[bytes, None] = {}
+    stays_failed: dict[bytes, RecordError] = {}
     for planned in plan.steps.values():
         for rejection in rejections(planned):
             if not _failed(planned, rejection):
@@ -46,10 +49,15 @@ def find_retry(plan: Plan, reasons: Sequence[str]) -> Retry:
                 calls |= dict.fromkeys(map(bytes.fromhex, rejection.calls or ()))
             else:
                 others[rejection.reason, planned.step.id] += 1
+                if rejection.calls:
+                    last = bytes.fromhex(rejection.calls[-1])
+                    stays_failed[last] = RecordError(rejection.reason, rejection.detail, rejection.raw)
     problems = [_problem(plan, reason, decided, found, others) for reason in reasons if not found[reason]]
     if problems:
         raise RecipeError(plan.recipe.path, problems)
-    return Retry(tuple(reasons), dict(_why(plan, found)), tuple(calls))
+    for key in calls:
+        stays_failed.pop(key, None)
+    return Retry(tuple(reasons), dict(_why(plan, found)), tuple(calls), stays_failed)
 
 
 def rejections(planned: PlannedStep) -> Iterator[Rejection]:

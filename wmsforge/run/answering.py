@@ -40,4 +40,4 @@ async def run_answers(run: StepRun) -> None:
 
     places = calls_at_once(run.step.uses[0], run.resources.recipe.models)
     workers = WORKERS_PER_PLACE * places or WITHOUT_MODEL
-    await run_ordered(run.follow(), work, emit, workers=workers)
+    await run_ordered(run.follow(), work, emit, workers=workers, stop=run.resources.stop)

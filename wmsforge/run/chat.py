@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 from wmsforge.errors import RecordError
 from wmsforge.run.events import Events, now
 from wmsforge.run.observers import watchers
-from wmsforge.run.provider import NOTHING, Call, Provider, Tries
+from wmsforge.run.provider import Call, Provider, Tries
 from wmsforge.steps.chat_model import ChatModel, ChatRequest, ChatResponse, Usage
-from wmsforge.store.ledger import Caller, CallKeys, Ledger
+from wmsforge.store.call_keys import CallKeys
+from wmsforge.store.ledger import Caller, Ledger
 
 ASKED: ContextVar[list[bytes] | None] = ContextVar("ASKED", default=None)
 """Keys of the calls asked for one item, when someone collects them."""
@@ -32,7 +34,9 @@ class OpenModel:
     keys: CallKeys
     provider: Provider
     under_way: dict[bytes, asyncio.Future[ChatResponse]] = field(default_factory=dict)
-    """Calls in flight by key: the same call asked twice at once is made once."""
+    """Calls in flight of all models by key: the same call asked twice at once is made once."""
+    stays_failed: Mapping[bytes, RecordError] = field(default_factory=dict)
+    """Calls that are not to be tried again in this run, and what their record was rejected for."""
     tokens_per_byte: float = 1.0
     """Most tokens seen for a byte of a request; at first the most there can be."""
     measured: int = 0
@@ -64,6 +68,9 @@ class LedgeredChat:
                 raise stored
             self._tell(0.0, stored, reused=True)
             return stored
+        if (failed := self._shared.stays_failed.get(key)) is not None:
+            self.counts.reused += 1
+            raise self._ledger.failure(key) or failed
         while (twin := self._shared.under_way.get(key)) is not None:
             await asyncio.wait([twin])
             if not twin.cancelled():  # else whoever asked was stopped, and the call is still to be made
@@ -98,11 +105,8 @@ class LedgeredChat:
         def store(outcome: ChatResponse | RecordError, cost_usd: float | None, row: int | None) -> None:
             self._ledger.put(key, self._caller, written, outcome, cost_usd=cost_usd, at=now(), attempt=row)
 
-        counts_ahead = self._shared.provider.counts_ahead
-        most = self._most(request, written) if counts_ahead else NOTHING
-        response = await self._tries.make(Call(key, most), ask, _usage, store)
-        if counts_ahead:
-            self._learn(written, response.usage)
+        response = await self._tries.make(Call(key, self._most(request, written)), ask, _usage, store)
+        self._learn(written, response.usage)
         self._tell(time.perf_counter() - start, response, reused=False)
         return response
 

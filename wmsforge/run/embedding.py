@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wmsforge.errors import RecordError
 from wmsforge.run.events import Events, now
 from wmsforge.run.provider import Call, Provider, Tries
+from wmsforge.run.tasks import first_error_only
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.embedder import USED_TOKENS, Embedder
 from wmsforge.store.ledger import EMBEDDING, Attempt, Caller, Ledger
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class LimitedEmbedder(Embedder):
     """One step's handle of an embedder: limited, retried and counted.
 
-    Its vectors are not in the ledger: an index keeps them by the text they belong to.
+    The ledger keeps the vectors of queries; those of passages an index keeps, by the text they belong to.
     """
 
     def __init__(self, embedder: Embedder, provider: Provider, caller: Caller, ledger: Ledger, events: Events) -> None:
@@ -37,6 +39,8 @@ class LimitedEmbedder(Embedder):
         self._tries = Tries(provider, caller, ledger, events)
         self.counts = self._tries.counts
         self.name = provider.name
+        self.batch_texts = embedder.batch_texts
+        self.calls_at_once = provider.options.concurrency
 
     def inputs(self) -> Sequence[Path]:
         return self._embedder.inputs()
@@ -53,8 +57,23 @@ class LimitedEmbedder(Embedder):
         return await self._all(texts, self._embedder.embed_passages)
 
     async def embed_queries(self, texts: Sequence[str]) -> Vectors:
-        """See `Embedder.embed_queries`."""
-        return await self._all(texts, self._embedder.embed_queries)
+        """See `Embedder.embed_queries`; a query that was embedded before is not sent again."""
+        import numpy as np
+
+        keys = [self._query_key(text) for text in texts]
+        known = self._ledger.vectors(keys)
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+        if missing:
+            made = await self._all(list(missing.values()), self._embedder.embed_queries)
+            new = {key: vector.astype("<f4").tobytes() for key, vector in zip(missing, made, strict=True)}
+            self._ledger.put_vectors(new)
+            known |= new
+        rows = [np.frombuffer(known[key], "<f4") for key in keys]
+        return np.stack(rows) if rows else np.empty((0, self.dimension), np.float32)
+
+    def _query_key(self, text: str) -> bytes:
+        encoding = json.dumps(self.encoding(), ensure_ascii=False, sort_keys=True)
+        return blake2b(f"query\n{encoding}\n{text}".encode(), digest_size=16).digest()
 
     async def _all(self, texts: Sequence[str], embed: Callable[[Sequence[str]], Awaitable[Vectors]]) -> Vectors:
         import numpy as np
@@ -63,7 +82,7 @@ class LimitedEmbedder(Embedder):
         batches = [texts[start : start + size] for start in range(0, len(texts), size)]
         if len(batches) <= 1:
             return await self._batch(texts, embed)
-        async with asyncio.TaskGroup() as group:
+        async with first_error_only(), asyncio.TaskGroup() as group:
             made = [group.create_task(self._batch(batch, embed)) for batch in batches]
         return np.concatenate([task.result() for task in made])
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
+from wmsforge.errors import StepError
 from wmsforge.run.tasks import first_error_only
 
 T = TypeVar("T")
@@ -14,6 +15,10 @@ U = TypeVar("U")
 
 WINDOW_PER_WORKER = 16
 """Results that may wait for a slower one before them, per worker; bounds memory."""
+
+
+async def _raise(error: StepError) -> NoReturn:
+    raise error
 
 
 class _Slot(Generic[T, U]):
@@ -31,10 +36,12 @@ async def run_ordered(
     emit: Callable[[T, U], None],
     *,
     workers: int,
+    stop: Callable[[StepError], Awaitable[NoReturn]] = _raise,
 ) -> None:
     """Call `work` on every item, `workers` at a time, and `emit(item, result)` in the items' order.
 
-    `work` must turn an item's own errors into results; an exception stops everything.
+    `work` must turn an item's own errors into results; an exception stops everything, and a StepError of `emit`
+    is given to `stop` before it does.
     """
     slots: deque[_Slot[T, U]] = deque()
     todo: asyncio.Queue[_Slot[T, U] | None] = asyncio.Queue(maxsize=workers)
@@ -57,7 +64,10 @@ async def run_ordered(
             while slots and slots[0].done:
                 first = slots.popleft()
                 room.release()
-                emit(first.item, first.result)
+                try:
+                    emit(first.item, first.result)
+                except StepError as error:
+                    await stop(error)
 
     async with first_error_only(), asyncio.TaskGroup() as group:
         group.create_task(feed())

@@ -25,6 +25,7 @@ from wmsforge.reasons import (
     UNBILLED,
 )
 from wmsforge.run.events import Events, now
+from wmsforge.run.limits.breaker import SHORT_HINT_S
 from wmsforge.run.limits.budget import Purse, Spent
 from wmsforge.run.limits.clock import now_s
 from wmsforge.run.limits.limiter import Ended, Limiter, Place
@@ -32,7 +33,7 @@ from wmsforge.run.limits.under_way import UnderWay
 from wmsforge.run.secrets import naming_variables
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.limits import LimitOptions
-from wmsforge.store.ledger import Attempt, Caller, Ledger
+from wmsforge.store.ledger import INTERRUPTED, Attempt, Caller, Ledger
 from wmsforge.store.manifest import CallCounts
 
 T = TypeVar("T")
@@ -47,7 +48,6 @@ PARK_AFTER_S = 900.0
 """A server that asks for a longer pause than this ends the run until then."""
 OF_THE_SERVER = frozenset({TRANSPORT, TIMEOUT, RATE_LIMIT, OVERLOADED, SERVER_ERROR, MALFORMED_RESPONSE})
 """Failures that have nothing to do with what was asked."""
-NOTHING = Usage()
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Call:
 
     key: bytes
     most: Usage
-    """What it may use at most; nothing unless the provider counts ahead."""
+    """What it may use at most."""
 
 
 @dataclass
@@ -132,6 +132,8 @@ class Tries:
         """
         try:
             return await self._until_answered(call, ask, usage_of, store)
+        except AuthenticationError as error:  # at once: what is in flight with this key will be refused as well
+            raise naming_variables(error, self._provider.secrets) from error
         except (ParkedError, StepError) as error:
             await self._provider.under_way.stop(error)
 
@@ -143,7 +145,10 @@ class Tries:
         store: Callable[[T | RecordError, float | None, int | None], None],
     ) -> T:
         if (again_at := self._provider.waits.pop(call.key, None)) is not None:
-            await asyncio.sleep(max(0.0, again_at - time.time()))
+            pause_s = max(0.0, again_at - time.time())
+            if pause_s > SAY_AFTER_S:
+                self._warn(f"asked to wait {pause_s:.0f} s more when the last run was cut off")
+            await asyncio.sleep(pause_s)
         first_at = now_s()
         attempt = unhinted = 0
         while True:
@@ -151,7 +156,7 @@ class Tries:
             try:
                 return await self._once(call, ask, usage_of, store, again=attempt > 1)
             except RetryableError as error:
-                unhinted += error.after_s is None
+                unhinted += error.after_s is None or error.after_s < SHORT_HINT_S
                 pause_s = _pause(unhinted, error.after_s)
                 self._check_patience(error, attempt, pause_s, now_s() - first_at)
                 self.counts.retries += 1
@@ -182,8 +187,9 @@ class Tries:
                 one.real = Spent(requests=1)
                 attempt = Attempt(_code(error), str(error), cost_usd=0.0)
                 self._ledger.add(call.key, self._caller, attempt, now(), one.row)
-                if isinstance(error, AuthenticationError):
-                    raise naming_variables(error, provider.secrets) from error
+                raise
+            except asyncio.CancelledError:
+                self._cut_off(call, one)
                 raise
             one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
@@ -243,6 +249,7 @@ class Tries:
     ) -> None:
         """Store a try that gave nothing usable."""
         counts, ended = self.counts, one.ended
+        reached = getattr(error, "reached", True)
         counts.failures[error.reason] = counts.failures.get(error.reason, 0) + 1
         ended.heard = error.reason not in OF_THE_SERVER
         ended.reason = "" if ended.heard else error.reason
@@ -256,14 +263,25 @@ class Tries:
                 store(error, cost, one.row)
                 return
             attempt = Attempt(error.reason, error.detail, error.raw, usage, cost)
+        elif not reached:
+            one.real = Spent()
+            if one.row is not None:
+                self._ledger.withdraw(one.row)
+            return
         elif error.reason in UNBILLED:
             one.real = Spent(requests=1)
             attempt = Attempt(error.reason, error.detail, error.raw, cost_usd=0.0, again_at=_again_at(ended.hint_s))
         else:  # it may have been charged
-            known = self._provider.counts_ahead
-            cost = one.most.usd if known else None
-            attempt = Attempt(error.reason, error.detail, error.raw, call.most, cost, at_most=known)
+            cost = self._provider.cost_usd(call.most)
+            attempt = Attempt(error.reason, error.detail, error.raw, call.most, cost, at_most=True)
         self._ledger.add(call.key, self._caller, attempt, now(), one.row)
+
+    def _cut_off(self, call: Call, one: _Try) -> None:
+        """Count a request that is left alone because the run stops; one that was begun is counted already."""
+        if one.row is None:
+            cost = self._provider.cost_usd(call.most)
+            attempt = Attempt(INTERRUPTED, usage=call.most, cost_usd=cost, at_most=True)
+            self._ledger.add(call.key, self._caller, attempt, now())
 
     def _check_patience(self, error: RetryableError, attempt: int, pause_s: float, spent_s: float) -> None:
         """Say why the run is slow when a pause is long; stop where waiting is for another day, or for nothing."""
@@ -288,9 +306,10 @@ class Tries:
             detail = f"{tries}, the last with: {error.detail or error.reason}"
             raise RecordError(error.reason, detail, error.raw) from error
         if pause_s > SAY_AFTER_S:
-            self._events.warn(
-                self._caller.step, f"model {provider.name!r} asks to wait {pause_s:.0f} s ({error.reason})"
-            )
+            self._warn(f"asks to wait {pause_s:.0f} s ({error.reason})")
+
+    def _warn(self, what: str) -> None:
+        self._events.warn(self._caller.step, f"model {self._provider.name!r} {what}")
 
 
 def _code(error: ParkedError | StepError) -> str:
@@ -310,6 +329,6 @@ def _again_at(hint_s: float | None) -> float | None:
 
 def _pause(unhinted: int, hint_s: float | None) -> float:
     """Return seconds to wait: the server's hint, else full jitter over a range that doubles with each such failure."""
-    if hint_s is not None:
+    if hint_s is not None and hint_s >= SHORT_HINT_S:
         return hint_s + random.uniform(0, min(HINT_JITTER_S, 0.1 * hint_s))
-    return random.uniform(0, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (unhinted - 1)))
+    return max(hint_s or 0.0, random.uniform(0, min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (unhinted - 1))))

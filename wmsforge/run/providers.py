@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
 from wmsforge.errors import StepError
 from wmsforge.recipe.fingerprint import PlanningContext
@@ -26,7 +27,7 @@ class Providers:
         self._ledger = ledger
         self._events = events
         self._limiters: dict[str, Limiter] = {}
-        self._under_way = UnderWay()
+        self._under_way = UnderWay(self._ending)
         self._waits = ledger.waits()
         self._purse: Purse | None = None
         if recipe.budget is not None:
@@ -59,6 +60,14 @@ class Providers:
         resumes = isinstance(model, ChatModel) and model.resumes
         shared = (self._purse, self._under_way, resumes, self._waits)
         return Provider(name, quota, options, limiter, price, *shared, secrets or {})
+
+    async def stop(self, why: StepError) -> NoReturn:
+        """See `Resources.stop`."""
+        await self._under_way.stop(why)
+
+    def _ending(self, calls: int, why: str) -> None:
+        under_way = f"{calls} call{'s' if calls > 1 else ''} under way"
+        self._events.warn("run", f"it stops as soon as {under_way} ended, which may be paid for: {why}")
 
     def _limiter(self, name: str, quota: str, options: LimitOptions, fixed: bool) -> Limiter:
         if quota not in self._limiters:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from wmsforge.errors import RecordError
+from wmsforge.errors import RecordError, StepError
 from wmsforge.recipe.model import calls_at_once
 from wmsforge.records import Question
 from wmsforge.run.chat import ASKED
@@ -148,9 +148,15 @@ class _Asking:
             if found is None:
                 run.counts.ok += 1
             else:
-                run.fail(lane.name, found.error, asked=found.asked)
+                await self._fail(lane.name, found)
             self._written.set()
             return False
+
+    async def _fail(self, name: str, failed: _Failed) -> None:
+        try:
+            self._run.fail(name, failed.error, asked=failed.asked)
+        except StepError as error:
+            await self._run.resources.stop(error)
 
     def _is_full(self) -> bool:
         return self._limit is not None and self._run.counts.out >= self._limit

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from wmsforge.errors import AuthenticationError, StepError
+from wmsforge.errors import AuthenticationError, RecordError, StepError
 from wmsforge.options import Ref
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.fingerprint import component_identity, fingerprint
@@ -18,12 +19,13 @@ from wmsforge.run.events import Events
 from wmsforge.run.providers import Providers
 from wmsforge.run.secrets import naming_variables
 from wmsforge.steps.base import Component
-from wmsforge.steps.chat_model import ChatModel
+from wmsforge.steps.chat_model import ChatModel, ChatResponse
 from wmsforge.steps.embedder import Embedder
 from wmsforge.steps.filter import Filter
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.steps.retriever import Retriever
-from wmsforge.store.ledger import Caller, CallKeys, Ledger
+from wmsforge.store.call_keys import CallKeys
+from wmsforge.store.ledger import Caller, Ledger
 from wmsforge.store.manifest import CallCounts, Paid
 
 
@@ -32,10 +34,18 @@ class Resources:
 
     Args:
         folder: Where models keep what they need between runs, one folder for each.
+        stays_failed: See `Retry.stays_failed`.
     """
 
     def __init__(
-        self, recipe: Recipe, host: PluginHost, ledger: Ledger, events: Events, run: str, folder: Path
+        self,
+        recipe: Recipe,
+        host: PluginHost,
+        ledger: Ledger,
+        events: Events,
+        run: str,
+        folder: Path,
+        stays_failed: Mapping[bytes, RecordError] | None = None,
     ) -> None:
         self.recipe = recipe
         self.events = events
@@ -46,6 +56,8 @@ class Resources:
         self._run = run
         self._folder = folder
         self._providers = Providers(recipe, ledger, events)
+        self._stays_failed = stays_failed or {}
+        self._calls_under_way: dict[bytes, asyncio.Future[ChatResponse]] = {}
         self._models: dict[str, OpenModel] = {}
         self._embedders: dict[str, Embedder] = {}
         self._chats: dict[tuple[str, str], LedgeredChat] = {}
@@ -74,7 +86,9 @@ class Resources:
                 # A model may turn both into its prompt or its sampling; a stored answer to others is not its answer.
                 identity |= {"seed": self.recipe.seed, "language": self.recipe.language}
                 provider = self._providers.provider(id, model, fixed=model.fixed_concurrency, secrets=use.secrets())
-                shared = self._models[id] = OpenModel(model, CallKeys(identity), provider)
+                shared = self._models[id] = OpenModel(
+                    model, CallKeys(identity), provider, self._calls_under_way, self._stays_failed
+                )
         key = (step, id)
         if key not in self._chats:
             caller = self._caller(step, shared.provider.name, shared.provider.quota)
@@ -105,6 +119,10 @@ class Resources:
     def paid(self, step: str) -> dict[str, Paid]:
         """Return what a step has paid over all runs, by model."""
         return {model: paid for (_, model), paid in self._ledger.paid(self.recipe.name, step).items()}
+
+    async def stop(self, why: StepError) -> NoReturn:
+        """Let the calls under way of all models end, which are paid for, then raise `why`."""
+        await self._providers.stop(why)
 
     def _caller(self, step: str, model: str, quota: str) -> Caller:
         return Caller(self.recipe.name, step, model, quota, self._run)

@@ -10,6 +10,7 @@ from typing import Any
 
 from wmsforge.errors import ParkedError, RecordError, RetryableError, StepError, WmsforgeError
 from wmsforge.plugins import PluginHost
+from wmsforge.recipe.models_called import check_prices
 from wmsforge.recipe.plan import Plan, PlannedStep
 from wmsforge.recipe.retry import Retry
 from wmsforge.run import artifacts
@@ -52,11 +53,13 @@ class Runner:
         """Run all steps and return them.
 
         Raises:
+            RecipeError: If a budget in USD cannot be kept; nothing was run.
             StepError: If a step failed; every finished store stays, and so do all stored calls.
             ParkedError: If a quota or the budget is used up; see `UnderWay` for the calls then in flight.
             WorkspaceBusyError: If another process runs in the workspace.
         """
         name = self.plan.recipe.name
+        check_prices(self.plan)
         with self.workspace.locked(f"wmsforge run {self.plan.recipe.path}"), collecting_seldom():
             self.run_id = new_run_id(self.workspace, name)
             folder = self.workspace.run_folder(name, self.run_id)
@@ -67,7 +70,15 @@ class Runner:
             describe_run(folder, self.plan, self.host, self.retry)
             events = Events(folder / "events.jsonl", self.listener)
             models = self.workspace.models_folder(name)
-            resources = Resources(self.plan.recipe, self.host, ledger, events, self.run_id, models)
+            resources = Resources(
+                self.plan.recipe,
+                self.host,
+                ledger,
+                events,
+                self.run_id,
+                models,
+                self.retry.stays_failed if self.retry else None,
+            )
             ending: tuple[str, dict[str, Any]] = ("run_finished", {})
             try:
                 events.emit("run_started", recipe=self.plan.recipe.path, run=self.run_id, limit=self.plan.limit)

@@ -30,6 +30,8 @@ class Embedder(Component):
 
     batch_texts: int = 64
     """Texts that one call of such an embedder takes at most."""
+    calls_at_once: int = 1
+    """Calls that are worth making at the same time; the engine sets it for such an embedder."""
 
     def count_tokens(self, tokens: int) -> None:
         """Add to what the call under way used; called by embedders whose provider tells."""

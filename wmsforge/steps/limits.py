@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from wmsforge.options import NotIdentity, Options
 from wmsforge.prices import Price, price_of
@@ -28,6 +29,16 @@ class LimitOptions(Options):
     day_starts_in: Annotated[str, NotIdentity()] = Field(
         default="UTC", description="Time zone whose midnight renews the day's requests, such as Asia/Seoul."
     )
+
+    @field_validator("day_starts_in")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"no time zone is called {value!r}; write one such as Asia/Seoul") from error
+        return value
+
     max_attempts: Annotated[int, NotIdentity()] = Field(
         default=6, ge=1, description="Tries of one call before its record is rejected."
     )

@@ -7,7 +7,6 @@ may lose the last moments, as SQLite's synchronous=NORMAL does).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 import time
@@ -30,24 +29,6 @@ OPEN, INTERRUPTED, SUPERSEDED, EMBEDDING = "open", "interrupted", "superseded", 
 CHECKPOINT_PUTS = 2_000
 """Calls after which the write-ahead log is folded into the file, by a thread of its own: the fsync it
 needs takes tens of milliseconds on a busy disk, in which no call could end."""
-
-
-class CallKeys:
-    """The keys of one model's calls.
-
-    Args:
-        model: The model's identity, as JSON values.
-    """
-
-    def __init__(self, model: Mapping[str, Any]) -> None:
-        identity = json.dumps(model, ensure_ascii=False, sort_keys=True)
-        self._begun = hashlib.blake2b(f"{identity}\n".encode(), digest_size=16)
-
-    def key(self, request: str) -> bytes:
-        """Return the 16-byte key of a call; `request` is the request as JSON."""
-        digest = self._begun.copy()
-        digest.update(request.encode())
-        return digest.digest()
 
 
 @dataclass(frozen=True)
@@ -226,6 +207,20 @@ class Ledger:
                 self._db.execute("DELETE FROM attempts WHERE number = ?", (begun,))
             self._insert(key, caller, attempt, at)
 
+    def withdraw(self, begun: int) -> None:
+        """Take back a request that was never sent; `begun` is the row of `begin`."""
+        with self._writing():
+            self._db.execute("DELETE FROM attempts WHERE number = ?", (begun,))
+
+    def failure(self, key: bytes) -> RecordError | None:
+        """Return how the last request of a call failed that no call is stored for, None if none did."""
+        query = (
+            "SELECT reason, detail, raw FROM attempts WHERE key = ? AND reason NOT IN (?, ?, ?, ?) ORDER BY number DESC"
+        )
+        with self._reading():
+            row = self._db.execute(query, (key, OPEN, INTERRUPTED, SUPERSEDED, EMBEDDING)).fetchone()
+        return None if row is None else RecordError(*row)
+
     def close_open(self) -> int:
         """Count the requests of killed processes as made; call it while no other process works here."""
         with self._writing():
@@ -259,6 +254,22 @@ class Ledger:
         )
         assert cursor.lastrowid is not None  # an INSERT has one
         return cursor.lastrowid
+
+    # -- vectors of queries
+
+    def vectors(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the stored vectors among these, float32."""
+        query, found = "SELECT vector FROM vectors WHERE key = ?", {}
+        with self._reading():
+            for key in keys:
+                if (row := self._db.execute(query, (key,)).fetchone()) is not None:
+                    found[key] = row[0]
+        return found
+
+    def put_vectors(self, vectors: Mapping[bytes, bytes]) -> None:
+        """Store vectors, float32, durably."""
+        with self._writing(together=True):
+            self._db.executemany("INSERT OR IGNORE INTO vectors (key, vector) VALUES (?, ?)", vectors.items())
 
     # -- counts
 

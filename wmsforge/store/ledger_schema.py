@@ -55,12 +55,15 @@ CREATE TABLE IF NOT EXISTS attempts (
 anew ('superseded'), or for vectors ('embedding'). Where `at_most` is 1 no one knows what the request used; the
 figures are what it may have used."""
 
+_VECTORS = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+"""Vectors of queries, float32; an index keeps those of passages."""
+
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS attempts_by_recipe ON attempts (recipe, step)",
     "CREATE INDEX IF NOT EXISTS attempts_by_key ON attempts (key)",
     "CREATE INDEX IF NOT EXISTS calls_by_recipe ON calls (recipe, step)",
 )
-VERSION = 2
+VERSION = 3
 
 
 def create(database: sqlite3.Connection) -> None:
@@ -76,6 +79,7 @@ def create(database: sqlite3.Connection) -> None:
             if name not in there:
                 database.execute(f"ALTER TABLE calls ADD COLUMN {name} {kind}")
         database.execute(_ATTEMPTS)
+        database.execute(_VECTORS)
         for index in _INDEXES:
             database.execute(index)
         database.execute(f"PRAGMA user_version = {VERSION}")

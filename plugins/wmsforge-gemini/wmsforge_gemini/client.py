@@ -147,4 +147,5 @@ class Client:
             )
         broke = isinstance(error, NOT_HTTP) and "without sending a response" not in said
         reason = MALFORMED_RESPONSE if broke else TRANSPORT
-        return RetryableError(reason, f"{self._endpoint} at {self._endpoint.base_url}: {said}")
+        reached = not isinstance(error, httpx2.ConnectError)
+        return RetryableError(reason, f"{self._endpoint} at {self._endpoint.base_url}: {said}", reached=reached)

@@ -17,7 +17,8 @@ from wmsforge_openai.server import ServerOptions
 if TYPE_CHECKING:
     from wmsforge_openai.transport import Transport
 
-_OURS = {"model", "messages", "stream", "n"}
+_OURS = {"model", "messages", "stream", "n", "max_tokens", "max_completion_tokens"}
+"""Fields that are not extra: what a call may cost at most is reckoned from them."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 

@@ -143,9 +143,10 @@ class OpenAICompatibleEmbedder(Embedder):
             except RecordError as error:
                 failed = error
                 break
-            hint_s = failed.after_s if failed.after_s is not None else float(2 ** (attempt - 1))
-            if attempt < self.options.max_attempts and hint_s <= self.options.max_retry_s:
-                await asyncio.sleep(hint_s)
+            pause_s = failed.after_s or float(2 ** (attempt - 1))
+            if attempt == self.options.max_attempts or pause_s > self.options.max_retry_s:
+                break
+            await asyncio.sleep(pause_s)
         raise StepError(
             f"No word could be embedded to learn the vectors' dimension: {failed}\n"
             f"See to the server, or say the dimension: dimensions: 1024 (where the server takes that option)."

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError, WmsforgeError
+from wmsforge.errors import (
+    LONGEST_WAIT_S,
+    AuthenticationError,
+    ParkedError,
+    RecordError,
+    RetryableError,
+    StepError,
+    WmsforgeError,
+)
 from wmsforge.reasons import BAD_REQUEST, OVERLOADED, PROMPT_TOO_LONG, RATE_LIMIT, REFUSAL, SERVER_ERROR
 from wmsforge_openai.endpoint import Endpoint
 from wmsforge_openai.hints import wait_hint_s
@@ -56,7 +64,11 @@ def _setting(endpoint: Endpoint, status: int, headers: Mapping[str, str], told: 
         found = "refuses the key" if endpoint.key else "asks for a key"
         return AuthenticationError(f"{endpoint}: the server {found} {said}")
     if status in (404, 405) or 300 <= status < 400:
-        found = f"moved to {headers['Location']}" if "Location" in headers else f"nothing answers {endpoint.path}"
+        found = (
+            f"moved to {endpoint.quote(headers['Location'])}"
+            if "Location" in headers
+            else f"nothing answers {endpoint.path}"
+        )
         return StepError(
             f"{endpoint}: {found} {said}\nCorrect base_url; it usually ends in /v1, without /{endpoint.path}."
         )
@@ -91,7 +103,7 @@ def _day_is_over(endpoint: Endpoint, said: str, hint_s: float | None, *, of_goog
         now = datetime.now(ZoneInfo(GOOGLE_ZONE))
         reset = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     elif hint_s is not None:
-        reset = datetime.now(UTC) + timedelta(seconds=hint_s)
+        reset = datetime.now(UTC) + timedelta(seconds=min(hint_s, LONGEST_WAIT_S))
     return ParkedError(
         f"{endpoint}: the day's quota is used up {said}",
         reset_at=reset.isoformat(timespec="seconds") if reset is not None else None,

@@ -52,9 +52,14 @@ class Transport:
                 f"Name your authority's certificates in the variable SSL_CERT_FILE, or correct base_url."
             ) from error
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
-            raise RetryableError(MALFORMED_RESPONSE, f"{self._endpoint}: no whole HTTP reply: {error}") from error
+            raise self._failed(MALFORMED_RESPONSE, f"no whole HTTP reply: {error}") from None  # it may echo the key
+        except aiohttp.ClientConnectorError as error:
+            raise self._failed(TRANSPORT, str(error), reached=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise RetryableError(TRANSPORT, f"{self._endpoint}: {error or type(error).__name__}") from error
+            raise self._failed(TRANSPORT, str(error) or type(error).__name__) from error
+
+    def _failed(self, reason: str, said: str, *, reached: bool = True) -> RetryableError:
+        return RetryableError(reason, f"{self._endpoint}: {self._endpoint.quote(said)}", reached=reached)
 
     async def close(self) -> None:
         await self._session.close()

@@ -40,6 +40,7 @@ class FaissRetriever(PassageIndex, VectorTarget):
 
     async def open(self) -> None:
         self._embedder = await self.context.embedder(self.options.embedder)
+        self.batch_texts, self.batches_at_once = self._embedder.batch_texts, self._embedder.calls_at_once
         # The bytes of a local model count, not only its path. Read once: they may be large.
         self._embedder_files = await asyncio.to_thread(
             lambda: content_id(*(file_digest(path) for path in self._embedder.inputs()))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sqlite3
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,9 +20,6 @@ from wmsforge.steps.retriever import Retriever
 from wmsforge_retrievers.database import IndexDatabase
 from wmsforge_retrievers.sections import SEPARATOR
 from wmsforge_retrievers.splitter import PassageSplitter
-
-_BATCH = 64
-"""Texts encoded between two commits: the most that a kill can cost."""
 
 _TITLE_CHARS = 200
 """A title counts no further: it goes into the index with every passage."""
@@ -64,6 +61,9 @@ class PassageIndex(Retriever):
 
     name: ClassVar[str]
     """Of the component; begins the names of its files, so that a step may change its retriever and back."""
+    batch_texts: int = 64
+    """Texts encoded between two commits: the most that a kill can cost for each batch under way."""
+    batches_at_once: int = 1
     _passages: Sequence[Passage]
 
     @abstractmethod
@@ -199,10 +199,16 @@ class PassageIndex(Retriever):
     async def _encode_missing(self, database: IndexDatabase, texts: Mapping[str, PlacedText]) -> int:
         known = database.codes(texts)
         missing = [key for key in texts if key not in known]
-        for start in range(0, len(missing), _BATCH):
-            keys = missing[start : start + _BATCH]
-            codes = await self.encode([texts[key] for key in keys])
-            database.add_codes(dict(zip(keys, codes, strict=True)))
+        batches = iter(
+            [missing[start : start + self.batch_texts] for start in range(0, len(missing), self.batch_texts)]
+        )
+
+        async def encode_next() -> None:
+            for keys in batches:
+                codes = await self.encode([texts[key] for key in keys])
+                database.add_codes(dict(zip(keys, codes, strict=True)))
+
+        await _together([encode_next() for _ in range(self.batches_at_once)])
         return len(missing)
 
     def _drop_damaged_database(self) -> None:
@@ -231,6 +237,17 @@ def placed_text(passage: Passage) -> PlacedText:
     if title and title not in place:
         place.insert(0, title)
     return PlacedText(SEPARATOR.join(place), passage.text)
+
+
+async def _together(workers: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Await all; the first error ends the others and is raised as it is, not in a group."""
+    tasks = [asyncio.ensure_future(worker) for worker in workers]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from wmsforge.run.answering import WORKERS_PER_PLACE
 from wmsforge.run.events import Events
 from wmsforge.run.limits.clock import now_s
 from wmsforge.run.limits.limiter import Limiter
-from wmsforge.run.provider import NOTHING, Call, Provider, Tries
+from wmsforge.run.provider import Call, Provider, Tries
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Caller, Ledger
@@ -202,7 +202,7 @@ async def drive(
             return now_s() - asked_at
 
         try:
-            seconds = await tries.make(Call(number.to_bytes(16, "big"), NOTHING), ask, lambda _: Usage(), _no_store)
+            seconds = await tries.make(Call(number.to_bytes(16, "big"), Usage()), ask, lambda _: Usage(), _no_store)
         except RecordError:
             seen.rejected += 1
         else:

@@ -9,6 +9,8 @@ from wmsforge.run.limits.clock import now_s
 
 IN_A_ROW = 10
 """Failures without a success between them, after which calls wait."""
+SHORT_HINT_S = 0.5
+"""A server that asks for less says no more than "again": such failures back off as those without a hint do."""
 THROTTLED_S = 1.0
 """How long they must go on where the server says that there are too many calls: it may be at work on the others."""
 FIRST_S, MOST_S = 1.0, 60.0
@@ -88,7 +90,9 @@ class Breaker:
         if self._failed < IN_A_ROW or (throttled and not self._open and self._failing_s < THROTTLED_S):
             return
         news = not self._open or self._asking
-        pause_s = hint_s if hint_s is not None else min(MOST_S, FIRST_S * 2**self._pauses)
+        pause_s = min(MOST_S, FIRST_S * 2**self._pauses)
+        if hint_s is not None and hint_s >= SHORT_HINT_S:
+            pause_s = hint_s
         self._again_at = max(self._again_at, now_s() + pause_s)
         self._open = True
         if news:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from wmsforge.errors import ParkedError
@@ -54,7 +55,8 @@ class Purse:
             self._settled.clear()
             await self._settled.wait()
         if over:
-            more = f"budget.{over}={_more(getattr(self._budget, over))}"
+            needed = getattr(self._spent - counted + most, over)
+            more = f"budget.{over}={_more(getattr(self._budget, over), needed)}"
             raise ParkedError(self._words(over), options=("--set", more))
         self._spent -= counted
         self._set_aside += most
@@ -84,5 +86,7 @@ class Purse:
         )
 
 
-def _more(most: float) -> str:
-    return f"{2 * most or 1:g}" if isinstance(most, float) else str(2 * most or 1)
+def _more(limit: float, needed: float) -> str:
+    """Return a limit to go on with: twice the old one, or twice what is needed where that is not enough."""
+    more = 2 * (limit if needed <= 2 * limit else needed)
+    return f"{more:.3g}" if isinstance(limit, float) else str(math.ceil(more))

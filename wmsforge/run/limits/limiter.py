@@ -67,7 +67,7 @@ class Limiter:
         warn: Callable[[str], None],
         tell: Callable[[int, str], None],
     ) -> None:
-        self.level = Level(min(each.concurrency for each in options), fixed=fixed, changed=tell)
+        self.level = Level(_concurrency(options), fixed=fixed, changed=tell)
         self.breaker = Breaker(self._opened)
         a_minute, tokens_a_minute = _strictest(options, "requests_per_minute"), _strictest(options, "tokens_per_minute")
         self.paced = a_minute is not None or tokens_a_minute is not None
@@ -133,6 +133,12 @@ class Limiter:
             f"nothing gets through to {self._name!r} at the moment; all its calls wait {pause_s:.0f} s, then one tries "
             f"again. It said: {why}"
         )
+
+
+def _concurrency(options: Sequence[LimitOptions]) -> int:
+    """Return the least concurrency that someone wrote; a default holds no other model back."""
+    written = [each.concurrency for each in options if "concurrency" in each.model_fields_set]
+    return min(written) if written else max(each.concurrency for each in options)
 
 
 def _strictest(options: Sequence[LimitOptions], name: str) -> int | None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import NoReturn
 
 from wmsforge.errors import ParkedError, StepError
 
 
 class UnderWay:
-    """The calls under way of all providers of a run."""
+    """The calls under way of all providers of a run.
 
-    def __init__(self) -> None:
+    Args:
+        ending: Told how many calls must end before the run stops, and why it stops.
+    """
+
+    def __init__(self, ending: Callable[[int, str], None] = lambda calls, why: None) -> None:
+        self._ending = ending
         self._count = 0
         self._stopped: ParkedError | StepError | None = None
         self._ended = asyncio.Event()
@@ -40,6 +46,8 @@ class UnderWay:
         """
         if self._stopped is None:
             self._stopped = why
+            if self._count:
+                self._ending(self._count, str(why).splitlines()[0])
         while self._count:
             self._ended.clear()
             await self._ended.wait()
