@@ -21,7 +21,7 @@ from project import ROOT, Project, stats
 
 pytestmark = pytest.mark.slow
 
-QUESTIONS = 40
+QUESTIONS = 24
 """Of the hundred that a whole run has: the small model takes a second for each."""
 BRIEF = {"topic", "persona", "persona_background", "context_used", "num_docs_retrieved", "created_at"}
 """Fields of a row's metadata in the format that users already have."""

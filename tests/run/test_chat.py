@@ -155,6 +155,29 @@ async def test_the_same_call_asked_twice_at_once_is_made_once(bench: Callable[..
     assert used.shared.under_way == {}
 
 
+async def test_two_models_of_one_identity_make_a_call_once(bench: Callable[..., Bench]) -> None:
+    used = bench()
+    used.model.play(good)
+    twin = OpenModel(used.model, used.shared.keys, used.shared.provider, used.shared.under_way)
+    other = LedgeredChat(Caller("recipe", "b", "b (m)", "q", "run-1"), twin, used.ledger, used.events, used.hook)
+    first, second = await asyncio.gather(used.chat().complete(request()), other.complete(request()))
+    assert first == second
+    assert (used.model.calls, other.counts.reused) == (1, 1)
+
+
+async def test_what_is_not_to_be_tried_again_fails_as_it_did(bench: Callable[..., Bench], pauses: list[float]) -> None:
+    used = bench(max_attempts=2)
+    used.model.play(lambda: RetryableError("server_error", "down", raw="<html>"))
+    with pytest.raises(RecordError, match="2 attempts in"):
+        await used.chat().complete(request())
+    key = used.shared.keys.key(request().model_dump_json())
+    used.shared.stays_failed = {key: RecordError("server_error", "2 attempts failed")}
+    with pytest.raises(RecordError) as raised:
+        await used.chat().complete(request())
+    assert (raised.value.reason, raised.value.detail, raised.value.raw) == ("server_error", "down", "<html>")
+    assert used.model.calls == 2
+
+
 async def test_a_twin_hears_of_the_failure_and_counts_no_reuse(bench: Callable[..., Bench]) -> None:
     used = bench()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -207,6 +209,58 @@ def test_errors_that_no_other_try_changes_pass_at_once(
     _, bench = virtually(main, budget=Budget(usd=1))
     assert bench.attempts() == [(reason, None, 0, 0.0, 0)]
     assert bench.provider.limiter.level.in_flight == 0
+
+
+def test_a_hint_that_is_no_time_backs_off_like_none(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        random.seed(1)
+        await bench.call(slow_down(0.0), slow_down(-5), slow_down(0.01), slow_down(0.0), REAL)
+        assert now_s() > 2, "four failures at once would be no time for a server to recover in"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("hint_s", [1e12, 1e300, math.inf])
+def test_an_absurd_hint_parks_and_breaks_nothing(virtually: Callable[..., Any], hint_s: float) -> None:
+    async def main(bench: Bench) -> None:
+        with pytest.raises(ParkedError, match="asks to wait"):
+            await bench.call(slow_down(hint_s))
+
+    virtually(main)
+
+
+def test_what_never_reached_the_server_costs_and_counts_nothing(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        await bench.call(RetryableError("transport", "refused", reached=False), REAL)
+        assert bench.tries.counts.failures == {"transport": 1}
+
+    _, bench = virtually(main, budget=Budget(requests=1))
+    assert [attempt[0] for attempt in bench.attempts()] == ["stored"]
+
+
+def test_a_request_that_a_stop_cuts_off_is_counted_with_what_it_may_cost(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        call = asyncio.create_task(bench.call(50.0, REAL))
+        await asyncio.sleep(1)
+        call.cancel()
+        await asyncio.wait([call])
+
+    _, bench = virtually(main)
+    cost = PRICE.cost_usd(MOST.model_dump())
+    tokens = MOST.prompt_tokens + MOST.completion_tokens + MOST.thought_tokens
+    assert bench.attempts() == [("interrupted", None, tokens, cost, 1)]
+
+
+def test_a_refused_key_does_not_wait_for_calls_under_way(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        other = asyncio.create_task(bench.call(50.0, REAL, key=b"b" * 16))
+        await asyncio.sleep(0)
+        with pytest.raises(StepError, match="refused"):
+            await bench.call(AuthenticationError("the key is refused (401)"))
+        assert now_s() == 0
+        other.cancel()
+
+    virtually(main)
 
 
 def test_a_refused_key_names_its_variable(virtually: Callable[..., Any]) -> None:

@@ -86,6 +86,15 @@ async def test_models_of_one_key_share_a_limiter_and_the_strictest_limits_hold(
     assert one.under_way is three.under_way
 
 
+async def test_a_default_concurrency_holds_no_other_model_of_the_key_back(
+    ledger: Ledger, events: Events, tmp_path: Path
+) -> None:
+    ask, unset = use(key="k1", concurrency=64), use(key="k1")
+    recipe = Recipe("r.yaml", "r", "ko", 1, {"ask": ask, "unset": unset}, {})
+    made = Providers(recipe, ledger, events).provider("ask", model(tmp_path, ask), fixed=False)
+    assert made.limiter.level.most == 64
+
+
 async def test_models_without_a_key_share_with_no_other(ledger: Ledger, events: Events, tmp_path: Path) -> None:
     first, second = use(), use()
     recipe = Recipe("r.yaml", "r", "ko", 1, {"first": first, "second": second}, {})

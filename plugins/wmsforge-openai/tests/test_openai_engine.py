@@ -10,12 +10,15 @@ import pytest
 from mock_openai import MockOpenAI, serving
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.options import Ref
 from wmsforge.plugins import load_plugins
 from wmsforge.recipe.load import load_recipe
+from wmsforge.records import Document
 from wmsforge.run.events import Events
 from wmsforge.run.resources import Resources
 from wmsforge.steps.chat_model import ChatRequest, Message
 from wmsforge.store.ledger import Ledger
+from wmsforge.testing import LocalContext
 
 KEYS = {"ONE": "sk-one", "TWO": "sk-two"}
 RECIPE = """\
@@ -25,7 +28,8 @@ models:
   customer: {{use: openai-compatible, base_url: "{url}", api_key: "${{ONE}}", model: lora, concurrency: 4}}
   stranger: {{use: openai-compatible, base_url: "{url}", api_key: "${{TWO}}", model: solar}}
   alone: {{use: openai-compatible, base_url: "{url}", api_key: "${{ONE}}", model: solar, limits_per: model}}
-  vectors: {{use: openai-compatible, kind: embedder, base_url: "{url}", api_key: "${{ONE}}", model: e, dimensions: 8}}
+  vectors: {{use: openai-compatible, kind: embedder, base_url: "{url}", api_key: "${{ONE}}", model: e, dimensions: 8,
+    {vectors}}}
 steps:
   documents: {{use: files, path: docs}}
 """
@@ -39,8 +43,8 @@ async def make(tmp_path: Path) -> AsyncIterator[Callable[..., Resources]]:
     host = load_plugins()
     made: list[Resources] = []
 
-    def resources(url: str, expert: str = "concurrency: 8") -> Resources:
-        (tmp_path / "recipe.yaml").write_text(RECIPE.format(url=url, expert=expert), encoding="utf-8")
+    def resources(url: str, expert: str = "concurrency: 8", vectors: str = "batch_texts: 64") -> Resources:
+        (tmp_path / "recipe.yaml").write_text(RECIPE.format(url=url, expert=expert, vectors=vectors), encoding="utf-8")
         (tmp_path / "docs").mkdir()
         recipe = load_recipe(tmp_path / "recipe.yaml", registry=host.registry, environ=KEYS)
         made.append(Resources(recipe, host, ledger, events, "run-1", tmp_path / "models"))
@@ -117,6 +121,36 @@ async def test_a_wrong_key_stops_at_once(make):
             await chat.complete(ask("질문"))
     assert "sk-one" not in str(raised.value)
     assert "Check the variable ONE (option api_key): export ONE=..." in str(raised.value)
+
+
+async def test_a_query_is_embedded_once_and_never_again(make):
+    mock = MockOpenAI()
+    async with serving(mock) as base_url:
+        resources = make(base_url)
+        vectors = await resources.embedder("answers", resources.recipe.models["vectors"], "vectors", Path())
+        first = await vectors.embed_queries(["언제 점검하나요?", "누가 검수하나요?"])
+        again = await vectors.embed_queries(["누가 검수하나요?", "무엇을 세나요?", "언제 점검하나요?"])
+    assert (again[0] == first[1]).all() and (again[2] == first[0]).all()
+    assert mock.stats()["started"] == 2
+    assert resources.calls("answers")["vectors (e)"].calls == 2
+
+
+async def test_an_index_is_embedded_with_as_many_calls_at_once_as_allowed(make, tmp_path):
+    faiss = pytest.importorskip("wmsforge_retrievers.faiss", reason="wmsforge-retrievers is not installed")
+    pytest.importorskip("faiss", reason="faiss-cpu is not installed")
+    mock = MockOpenAI(latency_s=0.2)
+    async with serving(mock) as base_url:
+        resources = make(base_url, vectors="concurrency: 4, batch_texts: 4")
+        vectors = await resources.embedder("index", resources.recipe.models["vectors"], "vectors", Path())
+        options = faiss.FaissRetriever.Options(embedder=Ref("embedder", name="vectors"))
+        retriever = faiss.FaissRetriever(options, LocalContext(tmp_path, {"vectors": vectors}))
+        await retriever.open()
+        documents = [
+            Document(id=f"{number}", path=f"{number}.txt", sha256="0", text=f"{number}번 문단입니다.")
+            for number in range(64)
+        ]
+        await retriever.build(documents)
+    assert mock.stats()["started"] == 16 and mock.stats()["most_in_flight"] == 4
 
 
 async def test_texts_are_embedded_in_batches_limited_retried_and_counted(make):

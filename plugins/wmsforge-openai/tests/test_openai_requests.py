@@ -79,6 +79,12 @@ async def test_no_key_sends_no_authorization(open_model):
     assert "Authorization" not in sent[0][1]
 
 
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_that_the_budget_would_not_know_of_is_refused(field):
+    with pytest.raises(ValueError, match=f"must not hold {field}"):
+        OpenAICompatibleModel.Options(base_url="http://h/v1", model="m", extra_body={field: 4000})
+
+
 async def test_stop_top_p_and_extra_body_are_sent_and_null_leaves_a_field_out(open_model):
     request = REQUEST.model_copy(update={"stop": ("\n\n",)})
     extra = {"seed": 7, "temperature": None, "chat_template_kwargs": {"enable_thinking": False}}
