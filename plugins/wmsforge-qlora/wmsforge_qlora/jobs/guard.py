@@ -22,7 +22,9 @@ def keep_layout(model: Any) -> int:
 
 
 def four_bit_layers(model: Any) -> list[Any]:
-    return [layer for layer in model.modules() if type(layer).__name__ == "Linear4bit"]
+    from bitsandbytes.nn import Linear4bit
+
+    return [layer for layer in model.modules() if isinstance(layer, Linear4bit)]
 
 
 def check_layout(model: Any) -> None:
