@@ -73,9 +73,7 @@ def tiny_tokenizer() -> Any:
         show_progress=False,
     )
     bare.train_from_iterator([*texts, "user model ### User: ### Assistant:"], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bare, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
-    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bare, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>")
     tokenizer.add_special_tokens({"additional_special_tokens": ["<start_of_turn>", "<end_of_turn>"]})
     return tokenizer
 

@@ -33,7 +33,6 @@ def train_until(data: dict[str, Any], place: str) -> int:
 
 def _train(data: dict[str, Any], place: str) -> None:
     import torch
-
     from wmsforge_qlora.jobs import callbacks, training
 
     torch.set_num_threads(1)

@@ -125,7 +125,9 @@ def test_a_row_that_the_template_refuses_is_listed(tmp_path: Path, tiny: Path, r
     rows = write(tmp_path / "rows.json", [conversation(0), [{"role": "system", "content": "x"}, *conversation(1)]])
     settings = {"rejected_share": 0.5, "eval_share": 0.0, "chat_template": str(template)}
     assert len(prepared(job(tmp_path / "out", rows, tiny, **settings), report).train) == 1
-    assert [(row["reason"], row["detail"]) for row in listed(tmp_path / "out")] == [("template_refused", "no system turn")]
+    assert [(row["reason"], row["detail"]) for row in listed(tmp_path / "out")] == [
+        ("template_refused", "no system turn")
+    ]
 
 
 def test_rows_held_out_are_counted_and_written_for_others_to_measure_on(

@@ -73,9 +73,7 @@ def four_bit_and_twin(base: Path, tmp_path: Path, *, guarded: bool) -> tuple[Any
     return with_adapter(four_bit), with_adapter(twin), tokens(load_tokenizer(work))
 
 
-def test_gradients_are_those_of_the_dequantised_twin_before_and_after_an_evaluation(
-    tiny: Path, tmp_path: Path
-) -> None:
+def test_gradients_are_those_of_the_dequantised_twin_before_and_after_an_evaluation(tiny: Path, tmp_path: Path) -> None:
     model, twin, ids = four_bit_and_twin(tiny, tmp_path, guarded=True)
     right = gradients(twin, ids)
     before = cosines(gradients(model, ids), right)
@@ -130,7 +128,6 @@ def test_a_base_from_full_weights_is_quantised_as_transformers_does_it(tiny: Pat
     require()
     import torch
     from transformers import AutoModelForCausalLM
-
     from wmsforge_qlora.jobs.guard import four_bit_layers
     from wmsforge_qlora.jobs.model import load_base, load_config, quantize
     from wmsforge_qlora.jobs.settings import Job

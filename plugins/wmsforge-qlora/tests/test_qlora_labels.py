@@ -59,7 +59,10 @@ def test_labels_of_the_gemma_template_are_the_answers_and_the_ends_of_their_turn
     ids, labels = parts(
         tokenizer,
         [
-            ("<bos><start_of_turn>user\n짧게 답하세요.\n\n크로스도킹이 뭔가요?<end_of_turn>\n<start_of_turn>model\n", False),
+            (
+                "<bos><start_of_turn>user\n짧게 답하세요.\n\n크로스도킹이 뭔가요?<end_of_turn>\n<start_of_turn>model\n",
+                False,
+            ),
             ("입고한 물건을 보관하지 않고 바로 출고합니다.<end_of_turn>\n", True),
             ("<start_of_turn>user\n언제 쓰나요?<end_of_turn>\n<start_of_turn>model\n", False),
             ("신선 식품에 씁니다.<end_of_turn><eos>", True),

@@ -55,12 +55,15 @@ class QloraOptions(options.Options):
         default=4, ge=1, description="Forward passes whose gradients make one step: rows a step = this x batch_size."
     )
     activation_checkpointing: bool = Field(
-        default=True, description="Compute activations twice instead of keeping them: less memory, about a third slower."
+        default=True,
+        description="Compute activations twice instead of keeping them: less memory, about a third slower.",
     )
     packing: bool = Field(
         default=False, description="Put several rows into one sequence of max_length; needs FlashAttention on a GPU."
     )
-    max_length: int = Field(default=2048, ge=16, description="Tokens of one row at most, question and template included.")
+    max_length: int = Field(
+        default=2048, ge=16, description="Tokens of one row at most, question and template included."
+    )
     truncate: bool = Field(
         default=False, description="Cut longer rows at max_length instead of leaving them out; what was cut is told."
     )
@@ -91,7 +94,9 @@ class QloraOptions(options.Options):
     eval_every_steps: int | None = Field(
         default=None, ge=1, description="Steps between evaluations and checkpoints; a tenth of all steps if unset."
     )
-    seed: int | None = Field(default=None, ge=0, description="Seed of order, dropout and the adapter; the recipe's if unset.")
+    seed: int | None = Field(
+        default=None, ge=0, description="Of order, dropout and new adapters; the recipe's if unset."
+    )
     chat_template: str = Field(
         default="auto",
         min_length=1,
@@ -101,7 +106,7 @@ class QloraOptions(options.Options):
     threads: Annotated[int | None, NotIdentity()] = Field(
         default=None, ge=1, description="CPU threads; all cores if unset."
     )
-    devices: int = Field(default=1, ge=1, description="GPUs of this machine, by FSDP; each takes its own batch_size rows.")
+    devices: int = Field(default=1, ge=1, description="GPUs of this machine, by FSDP; each takes batch_size rows.")
     tracker: Annotated[Literal["none", "mlflow", "trackio"], NotIdentity()] = Field(
         default="none", description="Where to log beside TensorBoard files, which are always written."
     )

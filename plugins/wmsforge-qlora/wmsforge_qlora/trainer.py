@@ -55,6 +55,13 @@ class QloraTrainer(Trainer):
 
     async def train(self, dataset: Artifact) -> Artifact:
         """See `Trainer.train`. `facts` has the losses before and after, the counts of rows, tokens and steps."""
+        job = self._job(dataset)
+        environment = await self.context.environment(self._environment_name(), self.options.env)
+        result = await environment.run(JOB, job, out_of_memory=self._advice())
+        return Artifact(kind="adapter", path=result["adapter"], also=tuple(result["also"]), facts=result["facts"])
+
+    def _job(self, dataset: Artifact) -> dict[str, Any]:
+        """Return the job's description; the folder of this training exists then."""
         rows = Path(dataset.path)
         if not rows.is_file():
             raise StepError(
@@ -63,14 +70,8 @@ class QloraTrainer(Trainer):
             )
         held_out = dataset.facts.get("eval_path")
         digests = [file_digest(rows), file_digest(Path(held_out)) if held_out else None]
-        key = content_id("qlora", self.version, self.identity(), digests)
-        folder = (self.context.folder / key).absolute()
+        folder = (self.context.folder / content_id("qlora", self.version, self.identity(), digests)).absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        environment = await self.context.environment(self._environment_name(), self.options.env)
-        result = await environment.run(JOB, self._job(rows, held_out, folder), out_of_memory=self._advice())
-        return Artifact(kind="adapter", path=result["adapter"], also=tuple(result["also"]), facts=result["facts"])
-
-    def _job(self, rows: Path, held_out: str | None, folder: Path) -> dict[str, Any]:
         options, base, adapter = self.options, self._base(), self._adapter()
         file = options.template_file()
         return {
@@ -113,7 +114,8 @@ class QloraTrainer(Trainer):
         if options.batch_size > 1:
             half = options.batch_size // 2
             accumulate = options.gradient_accumulation * options.batch_size // half
-            ways.append(f"the same steps in smaller parts: {where}.batch_size={half} {where}.gradient_accumulation={accumulate}")
+            smaller = f"{where}.batch_size={half} {where}.gradient_accumulation={accumulate}"
+            ways.append(f"the same steps in smaller parts: {smaller}")
         if not options.activation_checkpointing:
             ways.append(f"activations computed twice: {where}.activation_checkpointing=true")
         if options.quantization == "none":

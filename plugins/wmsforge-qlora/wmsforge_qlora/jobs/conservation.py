@@ -51,13 +51,15 @@ def prepare(job: Job, train: list[Row], held_out: list[Row], tokenization: Token
         JobError: If more than `rejected_share` of the rows are left out, or none is left to train on.
     """
     prepared = Prepared()
-    for row in train:
-        if (tokens := _tokens(job, row, tokenization, prepared)) is not None:
-            prepared.train.append(tokens)
-    for row in held_out:
-        if (tokens := _tokens(job, row, tokenization, prepared)) is not None:
+    for row, is_held_out in [*((row, False) for row in train), *((row, True) for row in held_out)]:
+        tokens = _tokens(job, row, tokenization, prepared)
+        if isinstance(tokens, NotTrained):
+            prepared.left_out.append(tokens)
+        elif is_held_out:
             prepared.held_out.append(tokens)
             prepared.held_out_rows.append(row)
+        else:
+            prepared.train.append(tokens)
     asked = len(train) + len(held_out)
     kept = len(prepared.train) + len(prepared.held_out)
     assert kept + len(prepared.left_out) == asked  # conservation
@@ -79,33 +81,33 @@ def prepare(job: Job, train: list[Row], held_out: list[Row], tokenization: Token
     return prepared
 
 
-def _tokens(job: Job, row: Row, tokenization: Tokenization, prepared: Prepared) -> Tokens | None:
-    """Return the tokens of a row, None if it is left out."""
+def _tokens(job: Job, row: Row, tokenization: Tokenization, prepared: Prepared) -> Tokens | NotTrained:
+    """Return the tokens of a row, or why it is left out."""
     settings = job.settings
     answers = [turn["content"] for turn in row.messages if turn["role"] == "assistant"]
     if not any(answer.strip() for answer in answers):
-        return _leave_out(prepared, row, EMPTY, "the assistant says nothing")
+        return _left_out(row, EMPTY, "the assistant says nothing")
     try:
         tokens = tokenization.tokens(row.messages)
     except TemplateError as error:
-        return _leave_out(prepared, row, REFUSED, str(error))
+        return _left_out(row, REFUSED, str(error))
     over = len(tokens.input_ids) - settings.max_length
     if over > 0 and not settings.truncate:
         detail = f"{len(tokens.input_ids):,} tokens, {over:,} more than max_length {settings.max_length:,}"
-        return _leave_out(prepared, row, TOO_LONG, detail, over)
+        return _left_out(row, TOO_LONG, detail, over)
     whole, tokens = tokens, tokens.cut(settings.max_length)
     if not tokens.learned:
         cut = f" within {settings.max_length:,} tokens" if whole.learned else ""
-        return _leave_out(prepared, row, EMPTY, f"no token of an answer is left{cut}")
+        return _left_out(row, EMPTY, f"no token of an answer is left{cut}")
     if over > 0:
         prepared.cut_rows += 1
         prepared.cut_tokens += over
     return tokens
 
 
-def _leave_out(prepared: Prepared, row: Row, reason: str, detail: str, over: int = 0) -> None:
+def _left_out(row: Row, reason: str, detail: str, over: int = 0) -> NotTrained:
     asked = next((turn["content"] for turn in row.messages if turn["role"] == "user"), "")
-    prepared.left_out.append(NotTrained(row.file, row.number, reason, detail, over, asked[:200]))
+    return NotTrained(row.file, row.number, reason, detail, over, asked[:200])
 
 
 def _judge(job: Job, prepared: Prepared, asked: int, path: Path, report: Report) -> None:
@@ -119,9 +121,8 @@ def _judge(job: Job, prepared: Prepared, asked: int, path: Path, report: Report)
         report.warn(f"{what}. They are listed in {path}")
         return
     first = [f"  {row.file}, row {row.row}: {row.reason}: {row.detail}" for row in left_out[:_SHOWN]]
-    raise JobError(
-        "\n".join([f"Step {job.step!r}: {what}; the limit is {limit:.1%}, nothing was trained.", _remedy(job, left_out, share, path), *first])
-    )
+    found = f"Step {job.step!r}: {what}; the limit is {limit:.1%}, nothing was trained."
+    raise JobError("\n".join([found, _remedy(job, left_out, share, path), *first]))
 
 
 def _remedy(job: Job, left_out: list[NotTrained], share: float, path: Path) -> str:

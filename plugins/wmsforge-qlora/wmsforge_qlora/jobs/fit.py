@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ def training_config(job: Job, *, evaluates: bool) -> SFTConfig:
         seed=settings.seed,
         data_seed=settings.seed,
         eval_strategy="steps" if evaluates else "no",
+        eval_on_start=evaluates and settings.devices > 1,  # shards are made when the training begins
         eval_steps=every,
         prediction_loss_only=True,
         save_strategy="steps",
@@ -102,23 +105,21 @@ class Fit:
     def losses_before(self) -> dict[str, float]:
         """Return the validation loss of the untouched base, and of the adapter to go on with; measured once.
 
-        Both are the same for a new adapter, which changes nothing yet.
+        Both are the same for a new adapter, which changes nothing yet. With several devices the training itself
+        measures it, when the shards are made: of the adapter only.
         """
         kept = self._job.folder / BEFORE
         if kept.is_file():
             found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8"))
             return found
-        if not self._evaluates:
+        if not self._evaluates or self._job.settings.devices > 1:
             return {}
         model = self.trainer.accelerator.unwrap_model(self.trainer.model)
         with model.disable_adapter():
             losses = {"eval_loss_base": self._loss()}
         losses["eval_loss_start"] = self._loss() if self._job.resume_from else losses["eval_loss_base"]
         self._report.note(f"validation loss before training: {losses['eval_loss_start']:.4f}")
-        if self.trainer.is_world_process_zero():
-            temporary = kept.with_suffix(".tmp")
-            temporary.write_text(json.dumps(losses), encoding="utf-8")
-            temporary.replace(kept)
+        _keep(kept, losses)
         return losses
 
     def train(self, checkpoint: Path | None) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class Fit:
                 "Its checkpoint is kept: the same command continues it."
             )
         seconds = float(out.metrics["train_runtime"])
-        facts = {
+        facts: dict[str, Any] = {
             "steps": state.global_step,
             "steps_planned": state.max_steps,
             "tokens": int(state.num_input_tokens_seen),
@@ -146,12 +147,21 @@ class Fit:
                 if "eval_loss" in entry and entry["step"]
             ],
         }
+        if self._evaluates and self._job.settings.devices > 1:
+            first = next(entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry)
+            facts |= {"eval_loss_start": first} | ({} if self._job.resume_from else {"eval_loss_base": first})
         if self._evaluates:
             facts |= {"best_step": state.best_global_step, "eval_loss": state.best_metric}
         return facts
 
     def _loss(self) -> float:
         return float(self.trainer.evaluate()["eval_loss"])
+
+
+def _keep(path: Path, losses: dict[str, float]) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(losses), encoding="utf-8")
+    temporary.replace(path)
 
 
 def _full_precision(model: Any) -> None:
@@ -166,9 +176,6 @@ def _full_precision(model: Any) -> None:
 
 
 def _check_tracker(job: Job) -> None:
-    import importlib.util
-    import sys
-
     tracker = job.settings.tracker
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
         raise JobError(

@@ -34,9 +34,7 @@ def check_layout(model: Any) -> None:
         RuntimeError: If one is packed for inference.
     """
     packed = [
-        layer
-        for layer in four_bit_layers(model)
-        if getattr(layer.weight.quant_state, "packing_format_for_cpu", False)
+        layer for layer in four_bit_layers(model) if getattr(layer.weight.quant_state, "packing_format_for_cpu", False)
     ]
     if packed and model.training:
         raise RuntimeError(

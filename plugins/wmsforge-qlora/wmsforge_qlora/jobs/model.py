@@ -86,7 +86,9 @@ def load_base(job: Job, config: Any) -> Any:
     if job.settings.devices == 1:
         options["device_map"] = {"": str(device())}
     try:
-        model = AutoModelForCausalLM.from_pretrained(root, config=config, trust_remote_code=False, dtype=DTYPE, **options)
+        model = AutoModelForCausalLM.from_pretrained(
+            root, config=config, trust_remote_code=False, dtype=DTYPE, **options
+        )
     except (OSError, ValueError) as error:
         raise _not_loaded(job, error) from error
     if nf4 and job.base.gguf:
@@ -106,7 +108,9 @@ def quantize(model: Any) -> None:
         if type(layer) is not torch.nn.Linear or layer is head:
             continue
         with torch.device("meta"):
-            new = bnb.nn.Linear4bit(layer.in_features, layer.out_features, layer.bias is not None, DTYPE, quant_type="nf4")
+            new = bnb.nn.Linear4bit(
+                layer.in_features, layer.out_features, layer.bias is not None, DTYPE, quant_type="nf4"
+            )
         new.weight = bnb.nn.Params4bit(
             layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=new
         )

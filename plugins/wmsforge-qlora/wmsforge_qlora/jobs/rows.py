@@ -39,7 +39,9 @@ def read_rows(path: Path) -> list[Row]:
             f"Train on a step that writes messages-json, jsonl, sharegpt, alpaca or parquet."
         ) from error
     if not found:
-        raise JobError(f"The dataset {path} has no rows.\nSee what its filters dropped: wmsforge peek RECIPE --rejected")
+        raise JobError(
+            f"The dataset {path} has no rows.\nSee what its filters dropped: wmsforge peek RECIPE --rejected"
+        )
     rows = []
     for number, row in enumerate(found, 1):
         try:

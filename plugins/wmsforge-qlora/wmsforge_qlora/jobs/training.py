@@ -42,7 +42,9 @@ def train_here(job: Job, report: Report) -> dict[str, Any]:
     config = load_config(job)
     template = choose(job, tokenizer, config.model_type)
     prepared = _rows(job, tokenizer, report)
-    report.note(f"{len(prepared.train):,} rows to train on, {len(prepared.held_out):,} held out; chat template: {template}")
+    report.note(
+        f"{len(prepared.train):,} rows to train on, {len(prepared.held_out):,} held out; chat template: {template}"
+    )
     set_seed(job.settings.seed)
     model = _model(job, config, report)
     fit = Fit(job, model, tokenizer, prepared, report)
@@ -70,9 +72,7 @@ def train_here(job: Job, report: Report) -> dict[str, Any]:
         "peak_memory_gib": round(_peak_bytes() / GIB, 2),
         "device": _device_name(),
     }
-    if fit.trainer.is_world_process_zero():
-        _save(job, fit, tokenizer, adapter, facts)
-    fit.trainer.accelerator.wait_for_everyone()
+    _save(job, fit, tokenizer, adapter, facts)
     return _result(job, adapter, facts)
 
 
@@ -117,14 +117,18 @@ def _checkpoint(job: Job, report: Report) -> Path | None:
 def _save(job: Job, fit: Fit, tokenizer: Any, adapter: Path, facts: dict[str, Any]) -> None:
     """Write the adapter whole or not at all, then remove the checkpoints, which are large and of no more use."""
     temporary = adapter.with_name("adapter.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model = fit.trainer.accelerator.unwrap_model(fit.trainer.model)
-    model.peft_config["default"].base_model_name_or_path = job.base.name
-    model.save_pretrained(temporary)
+    trainer = fit.trainer
+    if trainer.is_world_process_zero():
+        shutil.rmtree(temporary, ignore_errors=True)
+    trainer.accelerator.unwrap_model(trainer.model).peft_config["default"].base_model_name_or_path = job.base.name
+    trainer.save_model(str(temporary))  # all ranks give their shards
+    if not trainer.is_world_process_zero():
+        return
+    (temporary / "training_args.bin").unlink(missing_ok=True)  # a pickle of no use to anyone
     tokenizer.save_pretrained(temporary)
     (temporary / SERVING_TEMPLATE).write_text(serving_copy(tokenizer.chat_template), encoding="utf-8")
     curve = job.folder / "curve.jsonl"
-    curve.write_text("".join(f"{json.dumps(entry)}\n" for entry in fit.trainer.state.log_history), encoding="utf-8")
+    curve.write_text("".join(f"{json.dumps(entry)}\n" for entry in trainer.state.log_history), encoding="utf-8")
     (temporary / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1), encoding="utf-8")
     shutil.rmtree(adapter, ignore_errors=True)
     temporary.replace(adapter)
