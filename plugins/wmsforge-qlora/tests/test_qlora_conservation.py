@@ -119,8 +119,10 @@ def test_a_row_whose_answer_lies_behind_the_cut_is_listed(tmp_path: Path, tiny: 
 def test_a_row_that_the_template_refuses_is_listed(tmp_path: Path, tiny: Path, report: ReportDouble) -> None:
     template = tmp_path / "strict.jinja"
     template.write_text(
-        "{% for message in messages %}{% if message.role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
-        "{{ message.content }}{% if not loop.last %}\n{% endif %}{% endfor %}{% if add_generation_prompt %}\n{% endif %}"
+        "{% for message in messages %}"
+        "{% if message.role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+        "{{ message.role ~ ': ' ~ message.content }}"
+        "{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     )
     rows = write(tmp_path / "rows.json", [conversation(0), [{"role": "system", "content": "x"}, *conversation(1)]])
     settings = {"rejected_share": 0.5, "eval_share": 0.0, "chat_template": str(template)}

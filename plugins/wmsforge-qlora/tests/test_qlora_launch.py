@@ -73,7 +73,7 @@ def test_what_the_first_rank_reports_is_passed_on(
 def test_a_cancelled_run_stops_the_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: ReportDouble) -> None:
     rank_that(monkeypatch, launch.ERROR, '{"kind": "user", "message": "stopped"}', code=1, wait=True)
     report.stop_requested = True
-    with pytest.raises(JobError, match="^stopped$"):
+    with pytest.raises(JobError, match=r"^stopped$"):
         train(work(tmp_path), report)
 
 
@@ -100,14 +100,17 @@ def test_ranks_that_end_without_a_word_are_a_fault(
         train(work(tmp_path), report)
 
 
-def test_one_rank_trains_as_the_job_itself_does(
+@pytest.mark.slow
+def test_two_ranks_train_together(
     tmp_path: Path, tiny: Path, rows: Path, monkeypatch: pytest.MonkeyPatch, report: ReportDouble
 ) -> None:
-    """The edge of what a machine without GPUs can do: the rank's program, started without accelerate and FSDP."""
-    data = job(tmp_path / "out", rows, tiny, epochs=0.3, eval_every_steps=2, quantization="none", devices=2)
-    program = ["env", "LOCAL_RANK=0", sys.executable, "-m", "wmsforge_qlora.jobs.rank"]
-    monkeypatch.setattr(launch, "command", lambda job, folder: [*program, str(folder)])
+    """The edge of what a machine without GPUs can do: the ranks themselves, by torchrun and without shards."""
+    data = job(tmp_path / "out", rows, tiny, epochs=0.6, eval_every_steps=2, quantization="none", devices=2)
+    program = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    rank = ["-m", "wmsforge_qlora.jobs.rank"]
+    monkeypatch.setattr(launch, "command", lambda job, folder: [*program, *rank, str(folder)])
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     facts = train(data, report)["facts"]
+    assert facts["steps"] == 3  # 34 rows, 2 ranks of 4 rows: 5 steps an epoch
     assert facts["eval_loss"] < facts["eval_loss_base"]
-    assert report.steps[-1]["done"] == facts["steps"]
+    assert report.steps[-1]["done"] == 3

