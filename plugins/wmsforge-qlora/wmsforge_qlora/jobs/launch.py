@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from wmsforge.env.worker import JobError, Report
 from wmsforge_qlora.jobs.settings import Job
@@ -57,7 +58,7 @@ def train_on_devices(data: dict[str, Any], job: Job, report: Report) -> dict[str
     (folder / PROGRESS).touch()
     with (
         subprocess.Popen(command(job, folder), stdin=subprocess.DEVNULL) as process,
-        (folder / PROGRESS).open(encoding="utf-8") as told,
+        (folder / PROGRESS).open("rb") as told,
     ):
         while process.poll() is None:
             _pass_on(told, report)
@@ -74,11 +75,11 @@ def train_on_devices(data: dict[str, Any], job: Job, report: Report) -> dict[str
     return result
 
 
-def _pass_on(file: TextIO, report: Report) -> None:
+def _pass_on(file: BinaryIO, report: Report) -> None:
     """Pass on the whole lines that were added since the last call."""
     while line := file.readline():
-        if not line.endswith("\n"):  # the rest of it is still being written
-            file.seek(file.tell() - len(line.encode()))
+        if not line.endswith(b"\n"):  # the rest of it is still being written
+            file.seek(-len(line), os.SEEK_CUR)
             return
         told = json.loads(line)
         if "note" in told:
