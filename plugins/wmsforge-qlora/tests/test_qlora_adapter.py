@@ -109,6 +109,18 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path: Path, tiny: Path, rows
     assert "has no adapter_config.json and adapter_model.safetensors.\nName an adapter that PEFT saved" in message
 
 
+def test_an_adapter_without_the_state_of_its_training_cannot_be_continued(
+    tmp_path: Path, tiny: Path, rows: Path, adapter: Path
+) -> None:
+    from wmsforge_qlora.jobs.train import train
+
+    data = job(tmp_path / "out", rows, tiny, resume_from=place(adapter), resume="state")
+    with pytest.raises(
+        JobError, match=r"has no trainer_state.json, .*\n.*--set steps.tuned.resume=weights"
+    ):
+        train(data, ReportDouble())
+
+
 def test_a_base_that_is_not_there_is_refused(tmp_path: Path, rows: Path) -> None:
     require()
     (tmp_path / "nothing").mkdir()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 MARK = "complete.json"
 """Written last; lists the files of the checkpoint with their sizes."""
-STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
-"""What a checkpoint has beside the weights to be continued; `rng_state_N.pth` with several devices."""
+STATE = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
+"""What a checkpoint must have beside the weights to be continued."""
 
 
 def step_of(checkpoint: Path) -> int:
@@ -44,5 +44,5 @@ def newest_complete(folder: Path) -> Path | None:
         if is_complete(checkpoint):
             whole.append(checkpoint)
         else:
-            shutil.rmtree(checkpoint)
+            shutil.rmtree(checkpoint, ignore_errors=True)  # another rank may be at it
     return max(whole, key=step_of, default=None)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from transformers import set_seed
 
-from wmsforge.env.worker import Report
+from wmsforge.env.worker import JobError, Report
 from wmsforge_qlora.jobs.adapter import FACTS, existing_adapter, fetch, new_adapter
-from wmsforge_qlora.jobs.checkpoints import newest_complete, step_of
+from wmsforge_qlora.jobs.checkpoints import STATE, newest_complete, step_of
 from wmsforge_qlora.jobs.conservation import LIST, Prepared, prepare
 from wmsforge_qlora.jobs.fit import Fit
 from wmsforge_qlora.jobs.model import hush, load_base, load_config, load_tokenizer
@@ -102,13 +102,23 @@ def _model(job: Job, config: Any, report: Report) -> Any:
 
 
 def _checkpoint(job: Job, report: Report) -> Path | None:
-    """Return where the training goes on: its own newest checkpoint, else the one that the recipe continues."""
+    """Return where the training goes on: its own newest checkpoint, else the one that the recipe continues.
+
+    Raises:
+        JobError: If the recipe continues an adapter that has no state of a training.
+    """
     own = newest_complete(job.folder / "checkpoints")
     if own is not None:
         report.note(f"continues at step {step_of(own)}, from {own}")
         return own
     if job.settings.resume == "state" and job.resume_from is not None:
         folder = fetch(job, job.resume_from)
+        missing = [name for name in STATE if not (folder / name).is_file()]
+        if missing:
+            raise JobError(
+                f"Step {job.step!r}: resume_from {job.resume_from.name} has no {', '.join(missing)}, so its training "
+                f"cannot be continued.\nBegin a new training with its weights: {job.setting('resume')}weights"
+            )
         report.note(f"continues the state of {job.resume_from.name}")
         return folder
     return None
