@@ -115,9 +115,7 @@ def test_an_adapter_without_the_state_of_its_training_cannot_be_continued(
     from wmsforge_qlora.jobs.train import train
 
     data = job(tmp_path / "out", rows, tiny, resume_from=place(adapter), resume="state")
-    with pytest.raises(
-        JobError, match=r"has no trainer_state.json, .*\n.*--set steps.tuned.resume=weights"
-    ):
+    with pytest.raises(JobError, match=r"has no trainer_state.json, .*\n.*--set steps.tuned.resume=weights"):
         train(data, ReportDouble())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 
 from wmsforge.env.worker import JobError
 from wmsforge_qlora.jobs.guard import keep_layout
@@ -75,7 +75,9 @@ def load_base(job: Job, config: Any) -> Any:
     """
     root, options = job.base.source()
     nf4 = job.settings.quantization == "nf4"
-    if nf4 and not job.base.gguf:
+    if job.base.gguf:
+        options["quantization_config"] = GgufConfig(dequantize=True)  # else some stay packed on a GPU
+    elif nf4:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
