@@ -109,6 +109,51 @@ def test_a_folder_without_an_adapter_is_refused(tmp_path: Path, tiny: Path, rows
     assert "has no adapter_config.json and adapter_model.safetensors.\nName an adapter that PEFT saved" in message
 
 
+def test_a_checkpoint_inside_a_hub_repository_is_fetched_alone(
+    tmp_path: Path, adapter: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from wmsforge_qlora.jobs.adapter import fetch
+    from wmsforge_qlora.jobs.settings import Job
+
+    asked: list[Any] = []
+
+    def snapshot_download(name: str, *, revision: str | None, allow_patterns: list[str]) -> str:
+        asked.append((name, revision, allow_patterns))
+        if revision == "gone":
+            raise OSError("404 Client Error\nmore")
+        foreign(adapter, tmp_path / "checkpoint-1000")
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
+    hub = {**place("someone/wms"), "inner": "checkpoint-1000", "local": False, "name": "someone/wms/checkpoint-1000"}
+    work = Job.of(job(tmp_path / "out", tmp_path, tmp_path, resume_from=hub))
+    assert work.resume_from is not None
+    assert fetch(work, work.resume_from) == tmp_path / "checkpoint-1000"
+    assert asked == [("someone/wms", None, ["checkpoint-1000/*"])]
+    gone = Job.of(job(tmp_path / "out", tmp_path, tmp_path, resume_from={**hub, "revision": "gone"}))
+    assert gone.resume_from is not None
+    with pytest.raises(
+        JobError, match=r"someone/wms/checkpoint-1000 cannot be fetched: OSError: 404 Client Error\n"
+    ):
+        fetch(gone, gone.resume_from)
+
+
+def test_a_tracker_that_is_not_installed_is_named_with_the_way_to_install_it(
+    tmp_path: Path, tiny: Path, rows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    from wmsforge_qlora.jobs.train import train
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mlflow" else find(name))
+    with pytest.raises(
+        JobError, match=r"tracker mlflow is not installed .*\nInstall it there: .* pip install mlflow"
+    ):
+        train(job(tmp_path / "out", rows, tiny, tracker="mlflow"), ReportDouble())
+
+
 def test_an_adapter_without_the_state_of_its_training_cannot_be_continued(
     tmp_path: Path, tiny: Path, rows: Path, adapter: Path
 ) -> None:
