@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
@@ -91,6 +92,18 @@ class Options(BaseModel):
             or any(True for _ in _references(getattr(self, name), ()))
         }
         return self.model_dump(mode="json", exclude=left_out)
+
+
+class EnvPython(BaseModel):
+    """An environment that exists already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    python: Path
+
+
+Env = Literal["auto", "cpu", "cuda", "current"] | EnvPython
+"""Where a component's heavy work runs."""
 
 
 def is_secret(annotation: object) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from wmsforge.options import Options, Ref
+from wmsforge.options import Env, Options, Ref
 
 if TYPE_CHECKING:
     from wmsforge.steps.chat_model import Chat
@@ -14,6 +15,27 @@ if TYPE_CHECKING:
     from wmsforge.steps.expect import Expected, Range
     from wmsforge.steps.filter import Filter
     from wmsforge.steps.retriever import Retriever
+
+
+@dataclass(frozen=True)
+class EnvironmentUse:
+    """An environment that a component needs, by its registered name and the option `env`."""
+
+    name: str
+    env: Env
+
+
+class Environment(Protocol):
+    """Where jobs run."""
+
+    async def run(
+        self,
+        job: str,
+        data: Mapping[str, Any],
+        *,
+        on_progress: Callable[..., None] | None = None,
+        out_of_memory: str = "",
+    ) -> dict[str, Any]: ...
 
 
 class Context(Protocol):
@@ -42,6 +64,10 @@ class Context(Protocol):
 
     async def filter(self, ref: Ref) -> Filter:
         """Open a filter, for components that score candidates with it."""
+        ...
+
+    async def environment(self, name: str, env: Env) -> Environment:
+        """Open an environment of the plugin; it is built first if it has to be."""
         ...
 
     def warn(self, message: str) -> None:
@@ -82,6 +108,10 @@ class Component:
         """
         identity: dict[str, Any] = self.options.identity()
         return identity
+
+    def environments(self) -> Sequence[EnvironmentUse]:
+        """Return the environments that it needs."""
+        return ()
 
     def expect(self, items: Range) -> Expected | None:
         """Return what this component will ask models for and how many records come out, None if it cannot tell.

@@ -1,0 +1,1 @@
+"""What runs in the environment with torch. The host imports none of it."""
