@@ -19,8 +19,8 @@ def compare(
 ) -> dict[str, Any]:
     """Return the figures of a hop: over all prompts, and of each.
 
-    `kl` is KL(reference || candidate) in nats a token, over the tokens of the reference answers; `perplexity` is that
-    of the reference answers; `first_divergence` counts tokens of the greedy answers that are the same, None where all
+    `kl` is KL(reference || candidate) in nats a token, over the tokens of the reference answers, None where the two
+    read other tokens or a figure is not finite; `perplexity` is that of the reference answers; `first_divergence` counts tokens of the greedy answers that are the same, None where all
     are; `similarity` is the share of characters that the two answers have in common, 0..1.
     """
     prompts = [
@@ -28,21 +28,20 @@ def compare(
         for number, (one, other) in enumerate(zip(reference, candidate, strict=True))
     ]
     tokens = sum(one["tokens"] for one in prompts)
-    losses = [sum(one[key] * one["tokens"] for one in prompts) / tokens for key in ("loss_before", "loss_after")]
+    loss_before, loss_after = (_mean(prompts, key) for key in ("loss_before", "loss_after"))
     answered = [one for one in prompts if one["similarity"] is not None]
     return {
         "prompts": len(prompts),
         "tokens": tokens,
         "template_equal": all(one["template_equal"] for one in prompts),
         "tokens_equal": all(one["tokens_equal"] for one in prompts),
-        "kl": sum(one["kl"] * one["tokens"] for one in prompts) / tokens,
-        "kl_worst": max(one["kl"] for one in prompts),
-        "top_token_equal": sum(one["top_token_equal"] * one["tokens"] for one in prompts) / tokens,
-        "loss_before": losses[0],
-        "loss_after": losses[1],
-        "perplexity_before": math.exp(losses[0]),
-        "perplexity_after": math.exp(losses[1]),
-        "perplexity_ratio": math.exp(losses[1] - losses[0]),
+        "kl": _mean(prompts, "kl"),
+        "top_token_equal": _mean(prompts, "top_token_equal"),
+        "loss_before": loss_before,
+        "loss_after": loss_after,
+        "perplexity_before": math.exp(loss_before) if loss_before is not None else None,
+        "perplexity_after": math.exp(loss_after) if loss_after is not None else None,
+        "perplexity_ratio": math.exp(loss_after - loss_before) if None not in (loss_before, loss_after) else None,
         "similarity": sum(one["similarity"] for one in answered) / len(answered) if answered else None,
         "answers_equal": sum(one["first_divergence"] is None for one in answered),
         "answers": len(answered),
@@ -66,17 +65,17 @@ def similarity(before: str, after: str) -> float:
 def _prompt(one: Observed, other: Observed, before: Any, after: Any) -> dict[str, Any]:
     same_tokens = one.prompt_tokens == other.prompt_tokens and one.reference == other.reference
     scored = same_tokens and before.shape == after.shape
-    kl = (before.exp() * (before - after)).sum(-1).clamp(min=0) if scored else None
+    kl = (before.exp() * (before - after)).sum(-1).mean() if scored else None
     answered = one.answer is not None and other.answer is not None
     return {
         "question": one.question,
         "template_equal": one.prompt.encode() == other.prompt.encode(),
         "tokens_equal": same_tokens,
         "tokens": len(one.reference),
-        "kl": float(kl.mean()) if kl is not None else math.inf,
-        "top_token_equal": float((before.argmax(-1) == after.argmax(-1)).float().mean()) if scored else 0.0,
-        "loss_before": float(negative_log_likelihoods(before, one.reference).mean()),
-        "loss_after": float(negative_log_likelihoods(after, other.reference).mean()),
+        "kl": _finite(kl),
+        "top_token_equal": float((before.argmax(-1) == after.argmax(-1)).float().mean()) if scored else None,
+        "loss_before": _finite(negative_log_likelihoods(before, one.reference).mean()),
+        "loss_after": _finite(negative_log_likelihoods(after, other.reference).mean()),
         "first_divergence": divergence(one.answer_tokens, other.answer_tokens) if answered else None,
         "similarity": similarity(one.answer or "", other.answer or "") if answered else None,
         "answer_before": (one.answer or "")[:SHOWN_CHARS],
@@ -84,3 +83,14 @@ def _prompt(one: Observed, other: Observed, before: Any, after: Any) -> dict[str
         "prompt_before": one.prompt if one.prompt != other.prompt else "",
         "prompt_after": other.prompt if one.prompt != other.prompt else "",
     }
+
+
+def _mean(prompts: Sequence[dict[str, Any]], key: str) -> float | None:
+    """Return the mean over all tokens; None if one prompt has no such figure, for then the rest proves nothing."""
+    if any(one[key] is None for one in prompts):
+        return None
+    return float(sum(one[key] * one["tokens"] for one in prompts) / sum(one["tokens"] for one in prompts))
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from transformers import AutoTokenizer, GenerationConfig
+
 from wmsforge.env.worker import JobError, Report
+from wmsforge_export.jobs.turns import turns
 
 _LAST_LINES = 12
 
 
 def convert(job: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Write the model in the folder `path` to the file `out`; return its size in bytes.
+    """Write the model in the folder `path` to the file `out`; return its size, and what a Modelfile needs to know.
 
     The converter runs in a process of its own: it ends the process it is in when it cannot go on.
 
@@ -38,4 +41,8 @@ def convert(job: dict[str, Any], report: Report) -> dict[str, Any]:
     with out.open("rb") as file:
         if file.read(4) != b"GGUF":
             raise JobError(f"{out} is no GGUF file.\nRun the step again; the job's log has the converter's output.")
-    return {"bytes": out.stat().st_size}
+    tokenizer = AutoTokenizer.from_pretrained(job["path"])
+    config = GenerationConfig.from_pretrained(job["path"])
+    ends = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    stop = [tokenizer.convert_ids_to_tokens(token) for token in ends if token is not None]
+    return {"bytes": out.stat().st_size, "turns": turns(tokenizer) if tokenizer.chat_template else None, "stop": stop}

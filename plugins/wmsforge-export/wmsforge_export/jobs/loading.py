@@ -11,7 +11,6 @@ import transformers
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from wmsforge.env.worker import JobError
-from wmsforge_export.jobs.nf4 import keep_layout, quantize_in_place, round_in_place
 
 ROUNDED = "dequantized"
 """The base as an adapter trained on 4 bits saw it: its weights rounded to NF4, in bf16."""
@@ -96,6 +95,8 @@ def with_adapter(trained: Trained, base: str, dtype: torch.dtype = torch.bfloat1
         JobError: If the adapter does not fit the base.
     """
     from peft import PeftModel
+
+    from wmsforge_export.jobs.nf4 import keep_layout, quantize_in_place, round_in_place  # not in every environment
 
     model = load_base(trained.base, trained.revision)
     if base == ROUNDED:

@@ -1,0 +1,117 @@
+"""The model card: what was tuned on what, how it was checked, under which terms, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+_TRAINING = {
+    "rows": "rows trained on",
+    "tokens": "tokens",
+    "epochs": "epochs",
+    "steps": "steps",
+    "learning_rate": "learning rate",
+    "eval_loss_before": "held-out loss before",
+    "eval_loss": "held-out loss after",
+    "eval_loss_after": "held-out loss after",
+    "seconds": "seconds",
+}
+"""Facts of a trainer that a reader wants first, with their words; the rest follow under their own names."""
+
+
+def render_model_card(
+    *,
+    name: str,
+    base: str,
+    license: str,
+    non_commercial: bool,
+    language: str,
+    facts: Mapping[str, Any],
+    evaluation: Mapping[str, Any] | None,
+    recipe: str,
+    files: Sequence[str],
+) -> str:
+    """Return the card as Markdown with the front matter that the model hub reads.
+
+    Args:
+        base: Hub id or path of the base; a path is named by its last part only.
+        facts: Of the published model: training, hops, format, ...
+        evaluation: Figures of an evaluation, nested by variant; None if there was none.
+        recipe: Text of the recipe; empty if it is not published.
+        files: What is in the folder.
+    """
+    of_hub = not base.startswith((".", "/", "~")) and base.count("/") == 1
+    front = {
+        "language": [language],
+        "license": license,
+        "library_name": "peft" if facts.get("format") == "adapter" else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["wmsforge", "synthetic-data", *([facts["format"]] if facts.get("format") else [])],
+        **({"base_model": base} if of_hub else {}),
+    }
+    shown = base if of_hub else base.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    terms = f"The base is under `{license}`, and so is what is made of it."
+    sections = [
+        f"---\n{yaml.safe_dump(front, allow_unicode=True, sort_keys=False)}---",
+        f"# {name}",
+        f"`{shown}`, tuned with QLoRA on questions and answers about one trade, made from its documents by wmsforge.",
+        "## Licence",
+        terms + (" It forbids commercial use." if non_commercial else ""),
+        "## Training",
+        _table(("figure", "value"), _training(facts.get("training", {}))) or "The trainer told nothing.",
+        "## Evaluation",
+        _evaluation(evaluation) if evaluation else "Not evaluated.",
+        "## What export changed",
+        _hops(facts.get("hops", [])),
+        "## Files",
+        "\n".join(f"- `{file}`" for file in files),
+        *(["## Recipe", f"```yaml\n{recipe.rstrip()}\n```"] if recipe else []),
+        "## Limits",
+        "- The training answers are a model's own, made from documents and filtered; some of them are wrong.\n"
+        "- It knows the documents as they were when the dataset was made, and it answers confidently beyond them: give "
+        "it retrieved passages where answers must hold, and have a person check what matters.\n"
+        "- The evaluation asks what the documents say. Nothing was measured about safety, bias or other languages.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    first = [(words, training[key]) for key, words in _TRAINING.items() if key in training]
+    paths = (key for key, value in training.items() if isinstance(value, str) and "/" in value)
+    hidden = {*_TRAINING, *paths}
+    return first + [(key.replace("_", " "), value) for key, value in training.items() if key not in hidden]
+
+
+def _evaluation(figures: Mapping[str, Any]) -> str:
+    variants = {key: value for key, value in figures.items() if isinstance(value, Mapping)}
+    if not variants:
+        return _table(("figure", "value"), list(figures.items()))
+    names = list(dict.fromkeys(name for value in variants.values() for name in value))
+    lines = [(variant, *(value.get(name, "") for name in names)) for variant, value in variants.items()]
+    return _table(("variant", *names), lines)
+
+
+def _hops(hops: Sequence[Mapping[str, Any]]) -> str:
+    lines = []
+    for hop in hops:
+        parity = hop.get("parity", {})
+        if parity.get("checked"):
+            figures = [parity.get(key) for key in ("prompts", "kl", "perplexity_ratio", "similarity")]
+            lines.append((hop["exporter"], *figures))
+        else:
+            lines.append((hop["exporter"], "not checked", "", "", ""))
+    head = ("step", "prompts", "KL, nats a token", "perplexity ratio", "similarity of answers")
+    return _table(head, lines) or "Nothing: this is the adapter as it was trained."
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    def cell(value: Any) -> str:
+        text = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        return " ".join(text.split()).replace("|", "\\|")
+
+    if not lines:
+        return ""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in rows)
