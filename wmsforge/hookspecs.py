@@ -87,6 +87,15 @@ def register_evaluators(register: Register) -> None:
     """Offer components that measure a model or a dataset."""
 
 
+class RegisterEnvironment(Protocol):
+    def __call__(self, name: str, target: str, *, extra: str, summary: str) -> None: ...
+
+
+@hookspec
+def register_environments(register: RegisterEnvironment) -> None:
+    """Offer environments."""
+
+
 @hookspec
 def step_started(step: str, component: str) -> None:
     """Watch a step begin. `component` is "kind/name"."""

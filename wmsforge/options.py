@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -65,6 +65,17 @@ ChatModelRef = Annotated[Ref, RefTo("chat_model")]
 EmbedderRef = Annotated[Ref, RefTo("embedder")]
 RetrieverRef = Annotated[Ref, RefTo("retriever")]
 FilterRef = Annotated[Ref, RefTo("filter")]
+
+
+class PythonPath(BaseModel):
+    """An environment that exists."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    python: str = Field(description="Path of its Python.")
+
+
+Env = Annotated[Literal["auto", "cpu", "cuda", "current"] | PythonPath, NotIdentity()]
 
 
 class Options(BaseModel):

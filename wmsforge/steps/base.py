@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from wmsforge.options import Options, Ref
+from wmsforge.options import Env, Options, Ref
 
 if TYPE_CHECKING:
     from wmsforge.steps.chat_model import Chat
@@ -14,6 +15,14 @@ if TYPE_CHECKING:
     from wmsforge.steps.expect import Expected, Range
     from wmsforge.steps.filter import Filter
     from wmsforge.steps.retriever import Retriever
+
+
+@dataclass(frozen=True)
+class EnvironmentUse:
+    """An environment that a component needs."""
+
+    name: str
+    env: Env
 
 
 class Context(Protocol):
@@ -42,6 +51,10 @@ class Context(Protocol):
 
     async def filter(self, ref: Ref) -> Filter:
         """Open a filter, for components that score candidates with it."""
+        ...
+
+    async def environment(self, name: str, env: Env) -> Any:
+        """Open an environment."""
         ...
 
     def warn(self, message: str) -> None:
@@ -82,6 +95,10 @@ class Component:
         """
         identity: dict[str, Any] = self.options.identity()
         return identity
+
+    def environments(self) -> Sequence[EnvironmentUse]:
+        """Return what it runs in."""
+        return ()
 
     def expect(self, items: Range) -> Expected | None:
         """Return what this component will ask models for and how many records come out, None if it cannot tell.
