@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from wmsforge.records import Artifact
+from wmsforge.testing import LocalContext
 
 TEMPLATE = (
     "{{ bos_token }}{%- for message in messages -%}"
@@ -134,3 +138,39 @@ def make_adapter(base: Path, folder: Path, scale: float) -> Path:
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@dataclass
+class InProcess:
+    """An environment that runs jobs here."""
+
+    report: Told
+    ran: list[str] = field(default_factory=list)
+
+    async def run(self, target: str, job: dict[str, Any], *, on_progress: Any = None, out_of_memory: str = "") -> Any:
+        self.ran.append(target)
+        module, _, name = target.partition(":")
+        result = getattr(importlib.import_module(module), name)(json.loads(json.dumps(job)), self.report)
+        return json.loads(json.dumps(result, allow_nan=False))
+
+
+@dataclass
+class ExportContext(LocalContext):
+    """A context whose environments run in this process."""
+
+    running: InProcess = field(default_factory=lambda: InProcess(Told()))
+
+    async def environment(self, name: str, env: Any) -> InProcess:
+        return self.running
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> ExportContext:
+    return ExportContext(tmp_path / "step", step="merged")
+
+
+@pytest.fixture
+def trained(tiny: Path, adapter: Path, rows: Path) -> Artifact:
+    """What a trainer hands on."""
+    facts = {"base": str(tiny), "quantization": "nf4", "eval_rows": str(rows), "rows": 12, "eval_loss": 5.5}
+    return Artifact(kind="adapter", path=str(adapter), facts=facts)
