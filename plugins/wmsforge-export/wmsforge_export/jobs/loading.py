@@ -63,6 +63,10 @@ def load_base(base: str, revision: str | None, dtype: torch.dtype = torch.bfloat
             f"The base {base!r} cannot be loaded: {type(error).__name__}: {str(error).partition(chr(10))[0]}\n"
             f"Name the base the adapter was trained on, a folder, a GGUF file or a hub id: option base_model."
         ) from error
+    if "gguf_file" in options:  # its weights are full now; transformers would refuse to save or merge them
+        model.hf_quantizer = None
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
     model.eval()
     return model
 
