@@ -173,7 +173,7 @@ def context(tmp_path: Path) -> ExportContext:
 @pytest.fixture
 def trained(tiny: Path, adapter: Path, rows: Path) -> Artifact:
     """What a trainer hands on."""
-    facts = {"base": str(tiny), "quantization": "nf4", "eval_rows": str(rows), "rows": 12, "eval_loss": 5.5}
+    facts = {"base": str(tiny), "quantization": "nf4", "eval_path": str(rows), "rows": 12, "eval_loss": 5.5}
     return Artifact(kind="adapter", path=str(adapter), facts=facts)
 
 

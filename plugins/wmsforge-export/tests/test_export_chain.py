@@ -19,6 +19,11 @@ LOOSE = {"kl": 0.2, "perplexity_ratio": 1.2, "answers": 1, "max_tokens": 16}
 """A random model has no sure next word, so rounding shows more than in a trained one."""
 
 
+def within(model, name):
+    """A file of a model's folder."""
+    return Path(model.path, name)
+
+
 def merge(context, **options):
     return Merge(Merge.Options(**{"parity": LOOSE, **options}), context)
 
@@ -33,8 +38,8 @@ def test_environments_are_told_before_anything_runs(context):
 async def test_merge_hands_on_where_the_model_comes_from_and_what_the_gate_saw(context, trained):
     model = await merge(context).export(trained)
     assert model.kind == "model"
-    assert Path(model.path, "model.safetensors").is_file()
-    assert {"base", "adapter", "eval_rows", "merge_base", "training"} <= model.facts.keys()
+    assert within(model, "model.safetensors").is_file()
+    assert {"base", "adapter", "eval_path", "merge_base", "training"} <= model.facts.keys()
     assert model.facts["training"]["rows"] == 12
     (hop,) = model.facts["hops"]
     assert hop["parity"]["template_equal"]
@@ -65,7 +70,7 @@ async def test_a_model_that_changed_too_much_stops_the_run_with_the_prompt(conte
 
 
 async def test_without_held_out_rows_the_gate_says_what_to_do(context, trained):
-    facts = {key: value for key, value in trained.facts.items() if key != "eval_rows"}
+    facts = {key: value for key, value in trained.facts.items() if key != "eval_path"}
     bare = trained.model_copy(update={"facts": facts})
     with pytest.raises(StepError, match=r"no prompts: .*\n.*eval_share"):
         await merge(context).export(bare)
@@ -90,13 +95,13 @@ async def test_fp8_reads_the_merged_model_and_hub_shows_the_whole_chain(context,
     context.folder, context.step = tmp_path / "hub", "publish"
     options = Hub.Options(repo="me/wms-fp8", license="apache-2.0")
     published = await Hub(options, context).export(fp8)
-    card = Path(published.path, "README.md").read_text()
+    card = within(published, "README.md").read_text()
     assert "license: apache-2.0" in card
     assert "| rows trained on | 12 |" in card
     assert "| fp8 | 6 |" in card
     assert str(tmp_path) not in card, "paths of this machine are nobody's business"
-    assert Path(published.path, "model.safetensors").stat().st_nlink == 2
-    assert not Path(published.path, "training_args.bin").exists()
+    assert within(published, "model.safetensors").stat().st_nlink == 2
+    assert not within(published, "training_args.bin").exists()
     assert not published.facts["pushed"]
 
 
@@ -117,8 +122,8 @@ async def test_what_a_killed_run_left_is_replaced_and_never_taken_for_the_model(
     (torn / "left.over").write_bytes(b"x")
     model = await merge(context).export(trained)
     assert not torn.exists()
-    assert not Path(model.path, "left.over").exists()
-    assert Path(model.path, MARKER).is_file()
+    assert not within(model, "left.over").exists()
+    assert within(model, MARKER).is_file()
 
 
 async def test_hub_wants_to_know_the_licence_of_an_unknown_base(context, trained):
@@ -131,7 +136,7 @@ async def test_hub_publishes_an_adapter_with_its_bases_terms(context, trained):
     published = await Hub(Hub.Options(repo="me/x"), context).export(
         Artifact(kind="adapter", path=trained.path, facts=facts)
     )
-    card = Path(published.path, "README.md").read_text()
+    card = within(published, "README.md").read_text()
     assert "license: cc-by-nc-4.0" in card
     assert "forbids commercial use" in card
     assert "base_model: upstage/SOLAR-10.7B-Instruct-v1.0" in card

@@ -37,10 +37,11 @@ class FakeHub(BaseHTTPRequestHandler):
         if self.path.endswith("/repos/create"):
             return self._answer(200, {"url": f"{self.server.url}/me/wms", "id": "me/wms", "name": "me/wms"})
         if "/preupload/" in self.path:
-            files = [{"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in json.loads(body)["files"]]
-            return self._answer(200, {"files": files})
+            modes = {"uploadMode": "regular", "shouldIgnore": False}
+            return self._answer(200, {"files": [{"path": one["path"], **modes} for one in json.loads(body)["files"]]})
         if "/commit/" in self.path:
-            return self._answer(200, {"success": True, "commitOid": "0" * 40, "commitUrl": f"{self.server.url}/me/wms/commit/0"})
+            url = f"{self.server.url}/me/wms/commit/0"
+            return self._answer(200, {"success": True, "commitOid": "0" * 40, "commitUrl": url})
         return self._answer(200, {})
 
     def do_GET(self):
@@ -98,7 +99,8 @@ def test_the_folder_arrives_in_one_commit_and_the_token_only_in_the_header(hub, 
     assert json.loads(done.stdout.splitlines()[-1])["commit"] == "0" * 40
     (commit,) = [body for path, _, body in hub.seen if "/commit/" in path]
     lines = [json.loads(line) for line in commit.decode().splitlines()]
-    sent = {line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"}
+    files = [line["value"] for line in lines if line["key"] == "file"]
+    sent = {file["path"]: base64.b64decode(file["content"]) for file in files}
     assert sent == {"README.md": b"# wms", "config.json": b"{}"}
     (created,) = [json.loads(body) for path, _, body in hub.seen if path.endswith("/repos/create")]
     assert created.get("private") is True or created["visibility"] == "private"

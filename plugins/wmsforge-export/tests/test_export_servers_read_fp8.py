@@ -14,6 +14,8 @@ from wmsforge_export.jobs.fp8 import SCHEMES, quantize
 pytestmark = pytest.mark.slow
 
 SERVERS = {"sglang 0.5.23": "0.18.0", "vllm 0.33.0": "0.17.0"}
+MEANT = {"dynamic": ("channel", "token"), "block": ("block", "group"), "static": ("tensor", "tensor")}
+"""What a scheme is: the strategy of weights, and of activations."""
 READ = """
 import importlib.metadata, json, sys
 from compressed_tensors.quantization import QuantizationConfig
@@ -54,7 +56,7 @@ def test_the_servers_own_version_reads_the_scheme_as_it_was_meant(pinned, scheme
     done = read(folder, tmp_path / "out" / "config.json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    weights, activations = {"dynamic": ("channel", "token"), "block": ("block", "group"), "static": ("tensor",) * 2}[scheme]
+    weights, activations = MEANT[scheme]
     assert told == {
         "version": version,
         "format": told["format"],
@@ -69,6 +71,7 @@ def test_the_servers_own_version_reads_the_scheme_as_it_was_meant(pinned, scheme
 def test_a_configuration_that_the_version_does_not_know_is_refused(pinned, tmp_path):
     folder, _ = pinned
     args = {"num_bits": 8, "type": "float", "strategy": "per-moon"}
-    config = {"quant_method": "compressed-tensors", "config_groups": {"group_0": {"targets": ["Linear"], "weights": args}}}
+    groups = {"group_0": {"targets": ["Linear"], "weights": args}}
+    config = {"quant_method": "compressed-tensors", "config_groups": groups}
     (tmp_path / "config.json").write_text(json.dumps({"quantization_config": config}))
     assert read(folder, tmp_path / "config.json").returncode != 0

@@ -9,16 +9,18 @@ import yaml
 
 _TRAINING = {
     "rows": "rows trained on",
+    "held_out_rows": "rows held out",
+    "not_trained_rows": "rows left out, too long or empty",
     "tokens": "tokens",
-    "epochs": "epochs",
     "steps": "steps",
-    "learning_rate": "learning rate",
-    "eval_loss_before": "held-out loss before",
-    "eval_loss": "held-out loss after",
-    "eval_loss_after": "held-out loss after",
-    "seconds": "seconds",
+    "eval_loss_base": "held-out loss of the base",
+    "eval_loss": "held-out loss of the adapter",
+    "quantization": "base while training",
+    "template": "chat template",
+    "tokens_per_s": "tokens per second",
+    "device": "device",
 }
-"""Facts of a trainer that a reader wants first, with their words; the rest follow under their own names."""
+"""Facts of a trainer that the card shows, with their words."""
 
 
 def render_model_card(
@@ -78,10 +80,7 @@ def render_model_card(
 
 
 def _training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    first = [(words, training[key]) for key, words in _TRAINING.items() if key in training]
-    paths = (key for key, value in training.items() if isinstance(value, str) and "/" in value)
-    hidden = {*_TRAINING, *paths}
-    return first + [(key.replace("_", " "), value) for key, value in training.items() if key not in hidden]
+    return [(words, training[key]) for key, words in _TRAINING.items() if training.get(key) is not None]
 
 
 def _evaluation(figures: Mapping[str, Any]) -> str:

@@ -12,9 +12,8 @@ from wmsforge.errors import StepError
 from wmsforge.records import Artifact
 from wmsforge_export.parity import ParityOptions
 
-KEPT = ("base", "base_revision", "template", "eval_rows", "training", "adapter", "merge_base", "parameters")
+KEPT = ("base", "base_revision", "template", "eval_path", "training", "adapter", "merge_base", "parameters")
 """Facts that every later form of the model has as well."""
-_FOUR_BITS = ("nf4", "4bit", "4-bit")
 
 
 @dataclass(frozen=True)
@@ -58,10 +57,9 @@ def adapter_source(
             f"Step {step!r}: nothing says whether the adapter {artifact.path!r} was trained on a base in 4 bits.\n"
             f"Say it: --set steps.{step}.quantization=nf4, or none"
         )
-    method = told.get("method", "nf4") if isinstance(told, Mapping) else told
-    double = bool(told.get("double", True)) if isinstance(told, Mapping) else True
+    double = bool(artifact.facts.get("double_quantization", True))
     revision = None if base_model else artifact.facts.get("base_revision") or config.get("revision")
-    return AdapterSource(artifact.path, str(base), revision, str(method).lower() in _FOUR_BITS, double)
+    return AdapterSource(artifact.path, str(base), revision, told == "nf4", double)
 
 
 def model_folder(artifact: Artifact, step: str, exporter: str) -> Path:
@@ -92,7 +90,7 @@ def held_out_rows(artifact: Artifact, options: ParityOptions, step: str) -> Path
     """
     if not options.prompts:
         return None
-    told = options.rows or artifact.facts.get("eval_rows")
+    told = options.rows or artifact.facts.get("eval_path")
     if not told or not Path(told).is_file():
         what = f"the file {str(told)!r} does not exist" if told else "the model's training had no held-out rows"
         raise StepError(

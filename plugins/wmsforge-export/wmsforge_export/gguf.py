@@ -102,7 +102,5 @@ class Gguf(ModelExporter):
                 "say: the Modelfile is exact for the first question of a conversation only."
             )
         parameters = {"temperature": self.options.temperature, "num_ctx": self.options.context_tokens}
-        text = render_modelfile(
-            file, turns, system=self.options.system_prompt, parameters=parameters, stop=stop
-        )
+        text = render_modelfile(file, turns, system=self.options.system_prompt, parameters=parameters, stop=stop)
         (out / "Modelfile").write_text(text, encoding="utf-8")

@@ -37,7 +37,8 @@ class Hub(ModelExporter):
         )
         private: bool = Field(default=True, description="Whether a new repository is private.")
         license: str | None = Field(
-            default=None, description="Licence as the hub spells it, such as apache-2.0; by default the base's, if known."
+            default=None,
+            description="Licence as the hub spells it, such as apache-2.0; by default the base's if known.",
         )
         evaluation: Path | None = Field(
             default=None, description="JSON file with the figures of an evaluation, such as report.json of two-by-two."
@@ -60,7 +61,7 @@ class Hub(ModelExporter):
         folder = self.context.folder / "model"
 
         async def make(out: Path) -> dict[str, Any]:
-            files = _linked([source, *map(Path, model.also)] if source.is_file() else sorted(source.iterdir()), out)
+            files = _linked(_files(source, model.also), out)
             card = self._card(model, base, license, files)
             (out / "README.md").write_text(card, encoding="utf-8")
             return {"files": len(files) + 1, "bytes": sum((out / name).stat().st_size for name in files)}
@@ -105,6 +106,10 @@ class Hub(ModelExporter):
         job = {"folder": str(folder), "repo": self.options.repo, "private": self.options.private, "ignore": [MARKER]}
         result = await environment.run("wmsforge_export.jobs.push:push", job)
         return str(result["url"])
+
+
+def _files(source: Path, also: Sequence[str]) -> list[Path]:
+    return [source, *map(Path, also)] if source.is_file() else sorted(source.iterdir())
 
 
 def _linked(files: Sequence[Path], out: Path) -> list[str]:

@@ -36,11 +36,15 @@ async def made(folder: Path, key: dict[str, Any], make: Callable[[Path], Awaitab
     new.mkdir(parents=True)
     facts = await make(new)
     write_atomically(new / MARKER, json.dumps({"key": wanted, "facts": facts}, ensure_ascii=False, indent=1).encode())
+    _replace(folder, new)
+    return facts
+
+
+def _replace(folder: Path, new: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     new.rename(folder)
     sync_folder(folder.parent)
-    return facts
 
 
 def digest(path: Path) -> str:

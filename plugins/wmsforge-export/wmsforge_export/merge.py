@@ -57,7 +57,7 @@ class Merge(ModelExporter):
             result: dict[str, Any] = await environment.run(
                 "wmsforge_export.jobs.merge:merge",
                 {**source.job(), **job},
-                out_of_memory="The merge needs the model in bf16 and one layer in fp32: use a machine with more memory.",
+                out_of_memory="The merge needs the model in bf16 and one layer in fp32: use a machine that has that.",
             )
             return result
 

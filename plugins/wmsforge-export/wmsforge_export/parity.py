@@ -24,14 +24,14 @@ class Served(Options):
 class ParityOptions(Options):
     """How the model before a hop and the one after it are compared. Each exporter has limits of its own."""
 
-    prompts: int = Field(default=16, ge=0, description="Held-out rows that both models are asked; 0 leaves the gate out.")
+    prompts: int = Field(default=16, ge=0, description="Held-out rows that both models are asked; 0: no gate.")
     answers: int = Field(default=4, ge=0, description="Of these, how many both answer freely; the rest is only scored.")
     max_tokens: int = Field(default=64, ge=1, description="Tokens of an answer that are scored or written at most.")
     rows: Path | None = Field(
         default=None, description="Dataset file with the prompts; by default the eval part of the training dataset."
     )
     kl: float = Field(
-        default=0.05, gt=0, description="Mean KL divergence at most, in nats a token: how far the next word's odds moved."
+        default=0.05, gt=0, description="Mean KL divergence at most, in nats a token: how far the odds of words moved."
     )
     perplexity_ratio: float = Field(
         default=1.03, ge=1, description="Perplexity of the reference answers after the hop to that before it, at most."
@@ -65,7 +65,7 @@ def judge(figures: dict[str, Any], options: ParityOptions, step: str, hop: str, 
     broken = _broken(figures, options)
     if not broken:
         return
-    what, key = broken[0]
+    key = broken[0][1]
     worst = _shown(figures, key)
     wider = {"kl", "perplexity_ratio", "similarity"} & {key}
     allow = f" Allow it: --set steps.{step}.parity.{key}=..." if wider else ""

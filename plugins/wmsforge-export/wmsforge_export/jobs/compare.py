@@ -14,14 +14,13 @@ from wmsforge_export.jobs.observe import Observed, logprobs_of
 SHOWN_CHARS = 400
 
 
-def compare(
-    reference: Sequence[Observed], before: Path, candidate: Sequence[Observed], after: Path
-) -> dict[str, Any]:
+def compare(reference: Sequence[Observed], before: Path, candidate: Sequence[Observed], after: Path) -> dict[str, Any]:
     """Return the figures of a hop: over all prompts, and of each.
 
-    `kl` is KL(reference || candidate) in nats a token, over the tokens of the reference answers, None where the two
-    read other tokens or a figure is not finite; `perplexity` is that of the reference answers; `first_divergence` counts tokens of the greedy answers that are the same, None where all
-    are; `similarity` is the share of characters that the two answers have in common, 0..1.
+    `kl` is KL(reference || candidate) in nats a token, over the tokens of the reference answers; None where the two
+    read other tokens or a figure is not finite. `perplexity` is that of the reference answers. `first_divergence`
+    counts the tokens with which both greedy answers begin, None where they are equal; `similarity` is the share of
+    characters that the two answers have in common, 0..1.
     """
     prompts = [
         _prompt(one, other, logprobs_of(before, number), logprobs_of(after, number))
@@ -29,6 +28,9 @@ def compare(
     ]
     tokens = sum(one["tokens"] for one in prompts)
     loss_before, loss_after = (_mean(prompts, key) for key in ("loss_before", "loss_after"))
+    perplexity_before, perplexity_after = (
+        None if loss is None else math.exp(loss) for loss in (loss_before, loss_after)
+    )
     answered = [one for one in prompts if one["similarity"] is not None]
     return {
         "prompts": len(prompts),
@@ -39,9 +41,11 @@ def compare(
         "top_token_equal": _mean(prompts, "top_token_equal"),
         "loss_before": loss_before,
         "loss_after": loss_after,
-        "perplexity_before": math.exp(loss_before) if loss_before is not None else None,
-        "perplexity_after": math.exp(loss_after) if loss_after is not None else None,
-        "perplexity_ratio": math.exp(loss_after - loss_before) if None not in (loss_before, loss_after) else None,
+        "perplexity_before": perplexity_before,
+        "perplexity_after": perplexity_after,
+        "perplexity_ratio": perplexity_after / perplexity_before
+        if perplexity_after is not None and perplexity_before
+        else None,
         "similarity": sum(one["similarity"] for one in answered) / len(answered) if answered else None,
         "answers_equal": sum(one["first_divergence"] is None for one in answered),
         "answers": len(answered),

@@ -48,7 +48,7 @@ def render(tokenizer: Any, messages: Conversation) -> Example:
 
 
 def end_tokens(tokenizer: Any, model: Any) -> list[int]:
-    """Return the tokens that end an answer: those of the model and the tokenizer, and what the template ends it with."""
+    """Return the tokens that end an answer: those of the model and the tokenizer, and what the template writes."""
     told = model.generation_config.eos_token_id
     tokens = [*(told if isinstance(told, list) else [told]), tokenizer.eos_token_id]
     mark = "\N{WHITE SQUARE}"

@@ -18,9 +18,7 @@ from wmsforge_export.jobs.rows import read_rows, spread
 
 SCHEMES = {"dynamic": "FP8_DYNAMIC", "block": "FP8_BLOCK", "static": "FP8"}
 """Our names for llmcompressor's schemes."""
-BLOCK_SIDE = 128
-"""Rows and columns of a block of the scheme `block`."""
-_TOKENIZER = ("tokenizer*", "chat_template*", "special_tokens_map.json", "added_tokens.json", "*.model", "vocab*", "merges*")
+_TOKENIZER = ("tokenizer*", "chat_template*", "special_tokens*", "added_tokens*", "*.model", "vocab*", "merges*")
 
 
 def quantize(job: dict[str, Any], report: Report) -> dict[str, Any]:

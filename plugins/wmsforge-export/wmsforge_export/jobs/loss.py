@@ -12,14 +12,14 @@ from wmsforge_export.jobs.conversation import Example, render
 from wmsforge_export.jobs.rows import Conversation
 
 
-@torch.inference_mode()
 def answer_logprobs(model: Any, example: Example, max_tokens: int | None = None) -> torch.Tensor:
     """Return the log-probabilities of each token of the reference answer, float32, shape (tokens, vocabulary)."""
     answer = example.answer_tokens[:max_tokens]
     tokens = torch.tensor([example.prompt_tokens + answer], device=model.device)
     # the last token's successor is nobody's concern; only the answer's logits are made, the head is the largest layer
-    logits = model(input_ids=tokens, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
-    return torch.log_softmax(logits, dim=-1)
+    with torch.inference_mode():
+        logits = model(input_ids=tokens, logits_to_keep=len(answer) + 1).logits[0, :-1].float()
+        return torch.log_softmax(logits, dim=-1)
 
 
 def negative_log_likelihoods(logprobs: torch.Tensor, answer: Sequence[int]) -> torch.Tensor:

@@ -29,7 +29,8 @@ def merge(job: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     trained = Trained.of(job)
     tokenizer = load_tokenizer(trained)
-    choice, losses = job["merge_base"], {}
+    choice: str = job["merge_base"]
+    losses: dict[str, float] = {}
     if choice == "auto":
         choice, losses = _nearer(trained, tokenizer, job["rows"], report)
     model = merge_layers(with_adapter(trained, choice), report)

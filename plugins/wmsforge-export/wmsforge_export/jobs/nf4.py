@@ -20,7 +20,6 @@ def linear_layers(model: Any) -> Iterator[tuple[str, torch.nn.Linear]]:
             yield name, layer
 
 
-@torch.no_grad()
 def round_in_place(model: Any, double_quantization: bool) -> None:
     """Round the weights to NF4 and back, layer by layer: the base that an adapter trained on 4 bits has seen."""
     for _, layer in linear_layers(model):

@@ -75,19 +75,19 @@ def logprobs_of(folder: Path, number: int) -> torch.Tensor:
     return load_file(folder / f"{number}.safetensors")["logprobs"]
 
 
-@torch.inference_mode()
 def answer_of(model: Any, prompt: Sequence[int], ends: Sequence[int], max_tokens: int) -> list[int]:
     """Return the tokens of the greedy answer, without what ends it."""
     tokens = torch.tensor([list(prompt)], device=model.device)
-    out = model.generate(
-        input_ids=tokens,
-        attention_mask=torch.ones_like(tokens),
-        do_sample=False,
-        num_beams=1,
-        repetition_penalty=1.0,
-        max_new_tokens=max_tokens,
-        eos_token_id=list(ends),
-        pad_token_id=ends[0],
-    )
+    with torch.inference_mode():
+        out = model.generate(
+            input_ids=tokens,
+            attention_mask=torch.ones_like(tokens),
+            do_sample=False,
+            num_beams=1,
+            repetition_penalty=1.0,
+            max_new_tokens=max_tokens,
+            eos_token_id=list(ends),
+            pad_token_id=ends[0],
+        )
     written: list[int] = out[0, len(prompt) :].tolist()
     return written[:-1] if written and written[-1] in ends else written

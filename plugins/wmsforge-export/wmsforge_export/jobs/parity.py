@@ -41,11 +41,12 @@ def parity(job: dict[str, Any], report: Report) -> dict[str, Any]:
         figures = compare(seen[0], folders[0], seen[1], folders[1])
     figures["by_prompt"].sort(key=lambda one: -math.inf if one["kl"] is None else -one["kl"])
     if served := job.get("served"):
-        asked = seen[1][: job["answers"]]
+        asked, max_tokens = seen[1][: job["answers"]], job["max_tokens"]
+        answered = rows[: len(asked)]
         if "gguf" in served:
-            figures["served"] = ask_llama(served["gguf"], rows[: len(asked)], asked, tokenizer.bos_token or "", job["max_tokens"])
+            figures["served"] = ask_llama(served["gguf"], answered, asked, tokenizer.bos_token or "", max_tokens)
         else:
-            figures["served"] = ask_server(served, rows[: len(asked)], asked, job["max_tokens"])
+            figures["served"] = ask_server(served, answered, asked, max_tokens)
     return figures
 
 

@@ -1,4 +1,4 @@
-"""What a served model answers to the prompts that the model before it was asked: llama.cpp here, or any server's URL."""
+"""What a served model answers to the prompts that its weights were asked: by llama.cpp here, or at a server's URL."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def ask_server(served: dict[str, Any], rows: Sequence[Conversation], asked: Sequ
         body = {"model": served["model"], "messages": row[:-1], "temperature": 0, "max_tokens": max_tokens}
         reply = post(url, body, key)
         read = reply.get("usage", {}).get("prompt_tokens")
-        content = reply["choices"][0]["message"]["content"] or ""
+        content, expected = reply["choices"][0]["message"]["content"] or "", one.answer or ""
         answers.append(
             {
                 **_answer(one, content),
                 "template_equal": None if read is None else read == len(one.prompt_tokens),
                 "tokens_equal": None if read is None else read == len(one.prompt_tokens),
-                "first_divergence": None if content == one.answer else divergence(list(one.answer or ""), list(content)),
+                "first_divergence": divergence(list(map(ord, expected)), list(map(ord, content))),
             }
         )
     return _figures(served["url"], answers)
@@ -76,7 +76,7 @@ def post(url: str, body: dict[str, Any], key: str = "") -> Any:
             return json.load(reply)
     except urllib.error.HTTPError as error:
         said = error.read(500).decode(errors="replace")
-        raise JobError(f"{url} answered {error.code}: {said}\nCheck parity.served: url, model, key_variable.") from error
+        raise JobError(f"{url} answered {error.code}: {said}\nCheck parity.served: url, model, key_variable") from error
     except OSError as error:
         raise JobError(f"{url} does not answer: {error}\nStart the server, or leave parity.served out.") from error
 
