@@ -66,7 +66,7 @@ async def test_llama_cpp_reads_the_same_prompts_and_answers_the_same(type, gemma
     assert served["tokens_equal"]
     assert served["similarity"] > 0.6
     assert made.facts["parity"]["kl"] < 0.02
-    modelfile = Path(made.also[0]).read_text(encoding="utf-8")
+    modelfile = Path(made.also[0]).read_text(encoding="utf-8")  # noqa: ASYNC240
     assert modelfile.startswith(f"FROM ./{Path(made.path).name}\nTEMPLATE")
     assert "<start_of_turn>user\n{{ .Prompt }}<end_of_turn>\n<start_of_turn>assistant\n" in modelfile
     assert 'PARAMETER stop "<end_of_turn>"' in modelfile
