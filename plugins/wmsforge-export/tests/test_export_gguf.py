@@ -1,5 +1,6 @@
 """The GGUF hop: a converter in an environment of its own, and llama.cpp that answers as transformers does."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -40,7 +41,7 @@ class OtherPython:
         }
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
         command = [PYTHON, "-c", RUN, target, json.dumps(job)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)
 
