@@ -168,14 +168,19 @@ def test_a_card_shows_evaluation_hops_and_recipe_but_no_path_of_this_machine():
             "training": {"rows": 1200, "curve_path": "/home/me/x"},
             "hops": [hop, {"exporter": "fp8"}],
         },
-        evaluation={"tuned": {"loss": 1.25, "rouge": 0.4}, "base": {"loss": 3.5}},
+        evaluation={
+            "loss_drop": [0.3, 0.25, 0.35],
+            "tuned": {"loss": [1.25, 1.1, 1.4], "rouge": 0.4},
+            "base": {"loss": 3.5},
+        },
         recipe="name: wms\n",
         files=["model.gguf"],
     )
     assert "/home/me" not in card
     assert "`base.gguf`" in card
     assert "| rows trained on | 1,200 |" in card
-    assert "| tuned | 1.25 | 0.4 |" in card
+    assert "| tuned | 1.25 [1.1, 1.4] | 0.4 |" in card
+    assert "| loss drop | 0.3 [0.25, 0.35] |" in card
     assert "| base | 3.5 |  |" in card
     assert "| merge | 16 | 0.0012 | 1 | 0.97 |" in card
     assert "| fp8 | not checked |" in card

@@ -85,11 +85,11 @@ def _training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def _evaluation(figures: Mapping[str, Any]) -> str:
     variants = {key: value for key, value in figures.items() if isinstance(value, Mapping)}
-    if not variants:
-        return _table(("figure", "value"), list(figures.items()))
+    others = [(key.replace("_", " "), value) for key, value in figures.items() if key not in variants]
     names = list(dict.fromkeys(name for value in variants.values() for name in value))
-    lines = [(variant, *(value.get(name, "") for name in names)) for variant, value in variants.items()]
-    return _table(("variant", *names), lines)
+    lines = [(variant, *(value.get(name) for name in names)) for variant, value in variants.items()]
+    tables = [_table(("variant", *names), lines), _table(("figure", "value"), others)]
+    return "\n\n".join(table for table in tables if table)
 
 
 def _hops(hops: Sequence[Mapping[str, Any]]) -> str:
@@ -106,11 +106,18 @@ def _hops(hops: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
-    def cell(value: Any) -> str:
-        text = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
-        return " ".join(text.split()).replace("|", "\\|")
-
     if not lines:
         return ""
     rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(map(cell, row)) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(map(_cell, row)) + " |" for row in rows)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):  # a figure with its 95 % interval
+        first, *interval = map(_cell, value)
+        return f"{first} [{', '.join(interval)}]"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return " ".join(("" if value is None else str(value)).split()).replace("|", "\\|")

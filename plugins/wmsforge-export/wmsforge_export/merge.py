@@ -61,7 +61,12 @@ class Merge(ModelExporter):
             )
             return result
 
-        key = {"source": source.job(), "adapter": digest(Path(source.adapter)), "base": self.options.base}
+        key = {
+            "source": source.job(),
+            "adapter": digest(Path(source.adapter)),
+            "weights": _digest_of_base(source.base),
+            "base": self.options.base,
+        }
         folder = self.context.folder / "model"
         facts = await made(folder, key, make)
         parity = await gate(
@@ -83,3 +88,9 @@ class Merge(ModelExporter):
         }
         hop = {"step": step, "exporter": "merge", "path": str(folder), "parity": parity}
         return Artifact(kind="model", path=str(folder), facts=handed_on(model, hop, **told))
+
+
+def _digest_of_base(base: str) -> str:
+    """Return what tells a local base from another in its place; a hub id and its revision tell it themselves."""
+    path = Path(base).expanduser()
+    return digest(path) if path.exists() else ""
