@@ -1,0 +1,126 @@
+"""The job that scores reference answers with one model, and has it write its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from wmsforge.env.worker import JobError, Report
+
+
+def ask_all(job: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Append one JSON line a prompt to the file `out`: id, loss, tokens, answer; those that are there stay.
+
+    Args:
+        job: model, a folder, GGUF file or hub id, with revision; tokenizer, a folder; prompts, a JSON-lines file of
+            id, messages, reference (empty: only answered) and answer (whether to write one); max_tokens; out.
+    """
+    out = Path(job["out"])
+    done = _done(out)
+    prompts = [json.loads(line) for line in Path(job["prompts"]).read_text(encoding="utf-8").splitlines()]
+    left = [prompt for prompt in prompts if prompt["id"] not in done]
+    if left:
+        tokenizer = AutoTokenizer.from_pretrained(job["tokenizer"])
+        model = _load(job["model"], job.get("revision"))
+        ends = _ends(model, tokenizer, job["tokenizer"])
+        with out.open("a", encoding="utf-8") as file:
+            for number, prompt in enumerate(left, len(prompts) - len(left) + 1):
+                line = {"id": prompt["id"], **_one(model, tokenizer, ends, prompt, job["max_tokens"])}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.flush()
+                report.progress(number, len(prompts), unit="prompts")
+                if report.stop_requested:
+                    raise JobError(
+                        f"The evaluation was stopped at prompt {number}.\nThe same command goes on from there."
+                    )
+    return {"prompts": len(prompts), "asked_now": len(left)}
+
+
+def _done(out: Path) -> set[str]:
+    """Return the ids that are answered; a line that a kill cut off is taken away."""
+    if not out.exists():
+        return set()
+    text = out.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        out.write_text(whole, encoding="utf-8")
+    return {json.loads(line)["id"] for line in whole.splitlines()}
+
+
+def _load(name: str, revision: str | None) -> Any:
+    transformers.utils.logging.disable_progress_bar()
+    path = Path(name)
+    options: dict[str, Any] = {}
+    if path.suffix == ".gguf" and path.is_file():
+        name, options = str(path.parent), {"gguf_file": path.name}
+        options["config"] = AutoConfig.from_pretrained(name, **options)
+    elif not path.exists() and revision:
+        options = {"revision": revision}
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.bfloat16, device_map={"": device}, **options)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise JobError(
+            f"The model {name!r} cannot be loaded: {type(error).__name__}: {first}\n"
+            "Name a folder, a GGUF file or a hub id: options base and model."
+        ) from error
+    return model.eval()
+
+
+def _ends(model: Any, tokenizer: Any, folder: str) -> list[int]:
+    """Return what ends an answer: of the model itself, and of the tuned one, whose template both are asked with."""
+    tuned = Path(folder, "generation_config.json")
+    configured = json.loads(tuned.read_text(encoding="utf-8")).get("eos_token_id") if tuned.exists() else None
+    found = [tokenizer.eos_token_id]
+    for value in (configured, model.generation_config.eos_token_id):
+        found += value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(token for token in found if token is not None))
+
+
+def _one(model: Any, tokenizer: Any, ends: list[int], prompt: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+    messages = prompt["messages"]
+    asked = _tokens(tokenizer, tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    told: dict[str, Any] = {"loss": None, "tokens": 0, "answer": None}
+    if prompt["reference"]:
+        turn = {"role": "assistant", "content": prompt["reference"]}
+        whole = _tokens(tokenizer, tokenizer.apply_chat_template([*messages, turn], tokenize=False))
+        start = next((n for n, pair in enumerate(zip(whole, asked, strict=False)) if pair[0] != pair[1]), len(asked))
+        told |= {"loss": _loss(model, whole, start), "tokens": len(whole) - start}
+    if prompt["answer"]:
+        told["answer"] = tokenizer.decode(_answer(model, asked, ends, max_tokens), skip_special_tokens=True).strip()
+    return told
+
+
+def _tokens(tokenizer: Any, text: str) -> list[int]:
+    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokens
+
+
+def _loss(model: Any, tokens: list[int], start: int) -> float:
+    """Return the sum of the losses of the tokens from `start` on, nats."""
+    ids = torch.tensor([tokens], device=model.device)
+    with torch.inference_mode():
+        logits = model(input_ids=ids, logits_to_keep=len(tokens) - start + 1).logits[0, :-1].float()
+        return float(torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="sum"))
+
+
+def _answer(model: Any, asked: list[int], ends: list[int], max_tokens: int) -> list[int]:
+    ids = torch.tensor([asked], device=model.device)
+    with torch.inference_mode():
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            repetition_penalty=1.0,
+            max_new_tokens=max_tokens,
+            eos_token_id=ends,
+            pad_token_id=ends[0],
+        )
+    written: list[int] = out[0, len(asked) :].tolist()
+    return written
