@@ -88,12 +88,14 @@ def register_evaluators(register: Register) -> None:
 
 
 class RegisterEnvironment(Protocol):
+    """Offers one environment: its name, the "module:folder" of its locks, the extra they pin, one line about it."""
+
     def __call__(self, name: str, target: str, *, extra: str, summary: str) -> None: ...
 
 
 @hookspec
 def register_environments(register: RegisterEnvironment) -> None:
-    """Offer environments."""
+    """Offer environments that components run jobs in; the folder holds `cpu.txt` and `cuda.txt`, one or both."""
 
 
 @hookspec

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -99,11 +99,12 @@ class EnvPython(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    python: Path
+    python: Path = Field(description="Its Python.")
 
 
 Env = Literal["auto", "cpu", "cuda", "current"] | EnvPython
-"""Where a component's heavy work runs."""
+"""Where a component's heavy work runs: in its plugin's environment for this machine, or for a CPU, or for an NVIDIA
+GPU; in the Python that runs wmsforge; or in one of your own. Mark such an option `NotIdentity`."""
 
 
 def is_secret(annotation: object) -> bool:

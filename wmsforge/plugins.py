@@ -16,6 +16,7 @@ from typing import Any, Literal
 import pluggy
 
 from wmsforge import __version__, hookspecs
+from wmsforge.env.locks import EnvironmentOffer
 from wmsforge.errors import PluginError, did_you_mean
 from wmsforge.offers import offered_by_source
 from wmsforge.registry import Offer, Registry
@@ -135,7 +136,15 @@ def _register(manager: pluggy.PluginManager, registry: Registry, name: str, vers
                 offers.append(Offer(kind, component, target, summary, name, version))
 
             getattr(module, hook)(register)
+    environments: list[EnvironmentOffer] = []
+    if "register_environments" in hooks:
+
+        def register_environment(environment: str, target: str, *, extra: str, summary: str) -> None:
+            environments.append(EnvironmentOffer(environment, target, extra, summary, name))
+
+        module.register_environments(register_environment)
     manager.register(module, name=name)
+    registry.environments += environments
     for offer in offers:
         registry.add(offer)
     return Plugin(name, version, module.__name__, "loaded", hooks=tuple(hooks))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from wmsforge.env.locks import EnvironmentOffer
 from wmsforge.errors import MissingDependencyError, PluginError, did_you_mean
 from wmsforge.steps import KINDS
 
@@ -32,6 +33,7 @@ class Registry:
         self.offers: list[Offer] = []
         self.disabled: list[Offer] = []
         """What disabled plugins would offer, as far as their source says."""
+        self.environments: list[EnvironmentOffer] = []
         self.failed: list[Offer] = []
         """What broken plugins would offer; `summary` holds the plugin's error."""
         self.unavailable: dict[str, str] = {}
@@ -40,6 +42,25 @@ class Registry:
     def add(self, offer: Offer) -> None:
         """Take an offer. A clash of two plugins is an error when a recipe uses the bare name."""
         self.offers.append(offer)
+
+    def environment(self, name: str) -> EnvironmentOffer:
+        """Return the environment that is called so.
+
+        Raises:
+            PluginError: If no plugin, or more than one, offers it.
+        """
+        found = [offer for offer in self.environments if offer.name == name]
+        if len(found) > 1:
+            who = " and ".join(offer.plugin for offer in found)
+            raise PluginError(
+                f"The environment {name!r} is offered by {who}. Leave one out: --no-plugin {found[0].plugin}"
+            )
+        if not found:
+            known = [offer.name for offer in self.environments]
+            raise PluginError(
+                f"No environment is called {name!r}.{did_you_mean(name, known)}\nList them: wmsforge env list"
+            )
+        return found[0]
 
     def names(self, kind: str) -> list[str]:
         """Return the names of one kind, sorted."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "status": ("wmsforge.cli.status:status", "Show what a workspace holds."),
     "peek": ("wmsforge.cli.peek:peek", "Read rows of a step, rejected ones too."),
     "import-index": ("wmsforge.cli.import_index:import_index", "Take over an index that LangChain made."),
+    "env": ("wmsforge.cli.env:env", "List, build, check and remove the environments that plugins own."),
     "plugins": ("wmsforge.cli.plugins:plugins", "List installed plugins and what became of them."),
     "components": ("wmsforge.cli.components:components", "List components, or the options of one."),
     "schema": ("wmsforge.cli.schema:schema", "Print the JSON Schema of recipes, for an editor."),

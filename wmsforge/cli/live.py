@@ -54,7 +54,9 @@ class LiveProgress(Progress):
 
     def _view(self) -> Group:
         """Return the table, and below it how many calls each model takes at once while that is not settled."""
-        lines = [Text(clean(line), style="dim", no_wrap=True, overflow="ellipsis") for line in self.levels.values()]
+        far = [f"{step}: {line}" for step, line in self.jobs.items() if self.steps[step].state == "running"]
+        told = [*self.levels.values(), *far]
+        lines = [Text(clean(line), style="dim", no_wrap=True, overflow="ellipsis") for line in told]
         return Group(self._table(), *lines)
 
     def _table(self) -> Constrain:

@@ -38,6 +38,8 @@ class Progress:
         """Whether all that is left is to serve until someone stops it."""
         self.levels: dict[str, str] = {}
         """Model -> how many of its calls are made at once now, and why not more or fewer."""
+        self.jobs: dict[str, str] = {}
+        """Step -> how far its job in an environment is."""
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
 
@@ -47,6 +49,10 @@ class Progress:
             self._started[facts["step"]] = self._said[facts["step"]] = time.monotonic()
         if event == "warning":
             self.say(f"warning: {facts['step']}: {facts['message']}", "yellow")
+        elif event == "note":
+            self.say(f"{facts['step']}: {facts['text']}")
+        elif event == "progress":
+            self.job_moved(facts)
         elif event == "level":
             self.level_changed(facts)
         elif event == "serving":
@@ -85,13 +91,20 @@ class Progress:
             self._said[f"level {model}"] = moment
             self.say(self.levels[model])
 
+    def job_moved(self, facts: Mapping[str, Any]) -> None:
+        """Take in how far a step's job is; `tick` says it."""
+        told = ", ".join(f"{name} {_short(value)}" for name, value in facts["facts"].items())
+        far = f"{facts['done']:,} of {facts['total']:,} {facts['unit']}"
+        self.jobs[facts["step"]] = f"{far}, {told}" if told else far
+
     def tick(self) -> None:
         """Say how far long steps are."""
         moment = time.monotonic()
         for step in self.steps.values():
             if step.state == "running" and moment - self._said[step.id] >= HEARTBEAT_S:
                 self._said[step.id] = moment
-                self.say(f"{step.id} running: {', '.join(figures(step, self.seconds(step)))}")
+                far = [self.jobs[step.id], clock(self.seconds(step))] if step.id in self.jobs else None
+                self.say(f"{step.id} running: {', '.join(far or figures(step, self.seconds(step)))}")
 
     def seconds(self, step: StepRun) -> float:
         """Return how long a step took, or has taken so far."""
@@ -101,6 +114,10 @@ class Progress:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
+
+
+def _short(value: object) -> str:
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def figures(step: StepRun, seconds: float) -> list[str]:

@@ -28,6 +28,8 @@ class Events:
 
     def __init__(self, path: Path, listener: Listener | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.folder = path.parent
+        """Of the run."""
         self._file = path.open("a", encoding="utf-8")
         self._listener = listener
         self._warned: set[tuple[str, str]] = set()

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from wmsforge.errors import AuthenticationError, RecordError, StepError
-from wmsforge.options import Ref
+from wmsforge.options import Env, Ref
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.fingerprint import component_identity, fingerprint
 from wmsforge.recipe.model import ComponentUse, Recipe, Target
 from wmsforge.run.chat import LedgeredChat, OpenModel
 from wmsforge.run.embedding import LimitedEmbedder
+from wmsforge.run.environments import Environments, OpenEnvironment
 from wmsforge.run.events import Events
 from wmsforge.run.providers import Providers
 from wmsforge.run.secrets import naming_variables
@@ -56,6 +57,7 @@ class Resources:
         self._run = run
         self._folder = folder
         self._providers = Providers(recipe, ledger, events)
+        self.environments = Environments(host.registry, events, events.folder)
         self._stays_failed = stays_failed or {}
         self._calls_under_way: dict[bytes, asyncio.Future[ChatResponse]] = {}
         self._models: dict[str, OpenModel] = {}
@@ -170,6 +172,9 @@ class StepContext:
         _, use = self._resolve(ref)
         opened: Filter = await self._resources.open(use, self.step, self._inline_folder(ref, use))
         return opened
+
+    async def environment(self, name: str, env: Env) -> OpenEnvironment:
+        return await self._resources.environments.open(self.step, name, env)
 
     def warn(self, message: str) -> None:
         self._resources.events.warn(self.step, message)

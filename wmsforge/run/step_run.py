@@ -112,6 +112,7 @@ class StepRun:
             counts=self.counts,
             calls=self.resources.calls(self.id),
             paid=self.resources.paid(self.id),
+            environments=self.resources.environments.used(self.id),
             artifact=artifact,
             also={path: file_digest(Path(path)) for path in artifact.also} if artifact else {},
             bytes=self.store.bytes if self.store else 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -28,14 +28,17 @@ class EnvironmentUse:
 class Environment(Protocol):
     """Where jobs run."""
 
-    async def run(
-        self,
-        job: str,
-        data: Mapping[str, Any],
-        *,
-        on_progress: Callable[..., None] | None = None,
-        out_of_memory: str = "",
-    ) -> dict[str, Any]: ...
+    async def run(self, job: str, data: Mapping[str, Any], *, out_of_memory: str = "") -> dict[str, Any]:
+        """Run "module:function" of the plugin there and return what it returns; see `wmsforge.env.worker.Report`.
+
+        Args:
+            data: JSON values for the function; files go by absolute path.
+            out_of_memory: What the user may change when memory runs out.
+
+        Raises:
+            StepError: If the job fails.
+        """
+        ...
 
 
 class Context(Protocol):

@@ -118,6 +118,9 @@ class Manifest(BaseModel):
     counts: Counts = Counts()
     calls: dict[str, CallCounts] = Field(default_factory=dict, description="Calls of this run, by model.")
     paid: dict[str, Paid] = Field(default_factory=dict, description="Paid over all runs, by model.")
+    environments: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Environment that jobs ran in -> its digest, Python and main packages."
+    )
     artifact: Artifact | None = None
     also: dict[str, str] = Field(default_factory=dict, description="Further file of the artifact -> its SHA-256.")
     bytes_: int = Field(default=0, alias="bytes", description="Size of all parts of a record step.")
