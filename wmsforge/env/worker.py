@@ -56,7 +56,7 @@ class PipeReport:
         self._out = out
         self._turn = threading.Lock()
 
-    def send(self, kind: str, **facts: Any) -> None:
+    def send(self, kind: str, /, **facts: Any) -> None:
         line = json.dumps({"t": kind, **facts}, ensure_ascii=False, default=str).encode() + b"\n"
         with self._turn, contextlib.suppress(BrokenPipeError):  # the host is gone, and the lifeline ends us
             self._out.write(line)
