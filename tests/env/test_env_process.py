@@ -76,7 +76,10 @@ async def test_lines_of_many_megabytes_arrive_whole(code: Path, tmp_path: Path) 
     ("name", "message"),
     [
         ("user_error", r"Step 'tuned': The rows are too long\.\nSet max_length\."),
-        ("fault", r"broke in its environment: ZeroDivisionError: of the job\n(.|\n)*Traceback(.|\n)*whole log: .*log\n"),
+        (
+            "fault",
+            r"broke in its environment: ZeroDivisionError: of the job\n(.|\n)*Traceback(.|\n)*whole log: .*log\n",
+        ),
         ("no_memory", r"ran out of memory: MemoryError: cannot allocate\.\nChange: batch_size=1\n"),
     ],
 )
@@ -131,7 +134,7 @@ async def test_a_worker_without_sign_of_life_is_given_up(
 async def _cancelled(code: Path, asked: Job, started: Path) -> None:
     task = asyncio.create_task(run(code, asked))
     async with asyncio.timeout(20):
-        while not started.exists():
+        while not started.exists():  # noqa: ASYNC110, ASYNC240 - it comes from another process
             await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -167,9 +170,9 @@ asyncio.run(run_job(Path(sys.executable), Path(sys.argv[1]),
 async def test_worker_and_its_children_die_with_a_host_that_is_killed(code: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     arguments = [sys.executable, "-c", HOST, str(code), str(pids), str(tmp_path / "log")]
-    host = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    host = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})  # noqa: ASYNC220
     async with asyncio.timeout(30):
-        while not pids.exists() or len(pids.read_text().split()) < 3:
+        while not pids.exists() or len(pids.read_text().split()) < 3:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
     family = [int(pid) for pid in pids.read_text().split()]
     assert all(map(alive, family))

@@ -167,7 +167,7 @@ async def _exited(process: asyncio.subprocess.Process, seconds: float) -> bool:
     `Process.wait` would wait for the end of the pipes too, which children of the job may hold.
     """
     until = asyncio.get_running_loop().time() + seconds
-    while process.returncode is None and asyncio.get_running_loop().time() < until:
+    while process.returncode is None and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(POLL_S)
     return process.returncode is not None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
@@ -58,7 +59,11 @@ class Environments:
         def say(text: str) -> None:
             loop.call_soon_threadsafe(partial(self._events.emit, "note", step=step, text=text))
 
-        return await asyncio.to_thread(build, offer, lock, say)
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(build, offer, lock, say, None, stop)
+        finally:
+            stop.set()  # when this is cancelled, the thread must not go on installing
 
     def _open(self, step: str, offer: EnvironmentOffer, python: Path, digest: str) -> OpenEnvironment:
         code = code_folder(self._folder, ("wmsforge", offer.package))
