@@ -116,7 +116,7 @@ def differences(python: Path, lock: Lock) -> list[str]:
         told = subprocess.run([str(python), "-c", _LIST], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         return [f"its Python does not run ({error}); the one it was made from may have been moved"]
-    there = {normal(name): version for name, version in json.loads(told.stdout)}
+    there = {normal(name): version or "" for name, version in json.loads(told.stdout) if name}  # no name: torn
     return [
         f"{name} {there.get(name, 'is missing')} instead of {version}"
         for name, version in lock.pins.items()

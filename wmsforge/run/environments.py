@@ -70,7 +70,7 @@ class Environments:
         facts = self._used[step].setdefault(offer.name, {"digest": digest})
         return OpenEnvironment(step, python, code, self._folder / LOGS / f"{step}.log", facts, self._events)
 
-    def used(self, step: str) -> Mapping[str, dict[str, Any]]:
+    def used(self, step: str) -> dict[str, dict[str, Any]]:
         """Return the environments in which a step's jobs ran: digest, Python and main packages of each."""
         return dict(self._used[step])
 
