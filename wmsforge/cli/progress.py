@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from wmsforge.cli.money import cost_of_run
-from wmsforge.cli.terminal import amount, clean, console
+from wmsforge.cli.terminal import amount, clean, clock, console
 
 if TYPE_CHECKING:
     from wmsforge.recipe.plan import Plan

@@ -1,1 +1,1 @@
-"""Environments that plugins own: built once from a lock, shared by all projects, and the worker that runs jobs in them."""
+"""Environments that plugins own, built once from a lock and shared, and the worker that runs jobs in them."""

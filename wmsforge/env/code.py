@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from wmsforge.env.locks import package_folder
@@ -15,7 +14,7 @@ def code_folder(parent: Path, packages: tuple[str, ...]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for package in packages:
         link, source = folder / package, package_folder(package)
-        if link.is_symlink() and Path(os.readlink(link)) == source:
+        if link.is_symlink() and link.readlink() == source:
             continue
         with contextlib.suppress(FileNotFoundError):
             link.unlink()

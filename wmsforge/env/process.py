@@ -19,6 +19,9 @@ SILENCE_S = 600.0
 """A worker that sends nothing, not even its heartbeat, for so long is given up: C code may hold it for minutes."""
 STOP_S, TERMINATE_S = 20.0, 5.0
 """How long a worker has to end after it was asked to, and after SIGTERM; then its whole group is killed."""
+EXIT_S = 10.0
+"""How long a worker has to exit after its job is done; threads or children of the job may keep it."""
+POLL_S = 0.05
 LINE_BYTES = 64 * 1024 * 1024
 QUOTED_LINES = 15
 
@@ -66,6 +69,9 @@ async def run_job(python: Path, code: Path, job: Job) -> dict[str, Any]:
         except BaseException:
             await _end(process)
             raise
+        finally:
+            assert process.stdin is not None  # a pipe
+            process.stdin.close()
     finally:
         if lifeline >= 0:
             os.close(lifeline)
@@ -108,16 +114,10 @@ async def _listen(process: asyncio.subprocess.Process, job: Job) -> dict[str, An
         process.stdin.write(json.dumps({"job": job.target, "data": job.data}).encode() + b"\n")
         await process.stdin.drain()
     while True:
-        try:
-            async with asyncio.timeout(job.silence_s):
-                line = await process.stdout.readline()
-        except TimeoutError:
-            raise StepError(
-                f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n"
-                f"{_log(job)}"
-            ) from None
+        line = await _next_line(process, job)
         if not line.endswith(b"\n"):
-            raise _died(await process.wait(), job)
+            await _exited(process, EXIT_S)
+            raise _died(process.returncode, job)
         told = json.loads(line)
         match told.pop("t"):
             case "hello":
@@ -132,24 +132,58 @@ async def _listen(process: asyncio.subprocess.Process, job: Job) -> dict[str, An
             case "error":
                 raise _failed(told, job)
             case "done":
-                await process.wait()
+                await _exited(process, EXIT_S)
                 result: dict[str, Any] = told["result"]
                 return result
 
 
+async def _next_line(process: asyncio.subprocess.Process, job: Job) -> bytes:
+    """Return the next line, or what there is of one when the worker is gone.
+
+    The end of the pipe does not tell that: children that the job forked hold it open.
+    """
+    assert process.stdout is not None  # a pipe
+    reading = asyncio.ensure_future(process.stdout.readline())
+    watching = asyncio.ensure_future(_exited(process, job.silence_s))
+    try:
+        await asyncio.wait((reading, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done() and process.returncode is not None:
+            await asyncio.wait((reading,), timeout=1.0)  # what it wrote last may still be on its way
+        if reading.done():
+            return reading.result()
+    finally:
+        reading.cancel()
+        watching.cancel()
+    if process.returncode is not None:
+        return b""
+    raise StepError(
+        f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n{_log(job)}"
+    )
+
+
+async def _exited(process: asyncio.subprocess.Process, seconds: float) -> bool:
+    """Wait so long for the worker to exit; return whether it did.
+
+    `Process.wait` would wait for the end of the pipes too, which children of the job may hold.
+    """
+    until = asyncio.get_running_loop().time() + seconds
+    while process.returncode is None and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - no event tells
+        await asyncio.sleep(POLL_S)
+    return process.returncode is not None
+
+
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Ask the worker to stop, then end it."""
-    if process.returncode is not None:
-        return
     assert process.stdin is not None  # a pipe
-    with contextlib.suppress(ConnectionError, TimeoutError):
+    with contextlib.suppress(ConnectionError, RuntimeError):  # its end of the pipe is closed already
         process.stdin.write(b'{"t": "stop"}\n')
-        await asyncio.wait_for(process.wait(), STOP_S)
-    for signum, seconds in ((signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, None)):
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, TimeoutError):
-                os.killpg(process.pid, signum)
-                await asyncio.wait_for(process.wait(), seconds)
+    if await _exited(process, STOP_S):
+        return
+    for signum, seconds in ((signal.SIGTERM, TERMINATE_S), (signal.SIGKILL, TERMINATE_S)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signum)
+        if await _exited(process, seconds):
+            return
 
 
 def _check(told: Mapping[str, Any], job: Job) -> None:
@@ -168,7 +202,9 @@ def _failed(told: Mapping[str, Any], job: Job) -> StepError:
     )
 
 
-def _died(code: int, job: Job) -> StepError:
+def _died(code: int | None, job: Job) -> StepError:
+    if code is None:
+        return StepError(f"Step {job.step!r}: its worker closed the connection before its job was done.\n{_log(job)}")
     if code == -signal.SIGKILL:
         return _out_of_memory("its worker was killed (signal 9), as a system does when memory runs out", job)
     how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"

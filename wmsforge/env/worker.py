@@ -56,7 +56,7 @@ class PipeReport:
         self._out = out
         self._turn = threading.Lock()
 
-    def send(self, kind: str, **facts: Any) -> None:
+    def send(self, kind: str, /, **facts: Any) -> None:
         line = json.dumps({"t": kind, **facts}, ensure_ascii=False, default=str).encode() + b"\n"
         with self._turn, contextlib.suppress(BrokenPipeError):  # the host is gone, and the lifeline ends us
             self._out.write(line)
@@ -75,8 +75,9 @@ class PipeReport:
 def main() -> int:
     """Do the job that comes on standard input; return the exit code."""
     control, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    with open(os.devnull, "rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
     if LIFELINE in os.environ:
         _die_with_the_host(int(os.environ.pop(LIFELINE)), (control, out))
@@ -137,4 +138,6 @@ def _dists() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from wmsforge.env import worker  # the module that jobs import: a JobError of theirs is not one of __main__
+
+    sys.exit(worker.main())

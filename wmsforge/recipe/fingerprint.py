@@ -38,6 +38,9 @@ class PlanningContext:
 
     embedder = retriever = filter = chat
 
+    async def environment(self, name: str, env: object) -> Any:
+        raise RuntimeError("a component may not open an environment before open()")
+
     def warn(self, message: str) -> None:
         """Planning says nothing; the same words come again when the step runs."""
 

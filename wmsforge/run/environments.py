@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import partial
@@ -58,14 +59,18 @@ class Environments:
         def say(text: str) -> None:
             loop.call_soon_threadsafe(partial(self._events.emit, "note", step=step, text=text))
 
-        return await asyncio.to_thread(build, offer, lock, say)
+        stop = threading.Event()
+        try:
+            return await asyncio.to_thread(build, offer, lock, say, None, stop)
+        finally:
+            stop.set()  # when this is cancelled, the thread must not go on installing
 
     def _open(self, step: str, offer: EnvironmentOffer, python: Path, digest: str) -> OpenEnvironment:
         code = code_folder(self._folder, ("wmsforge", offer.package))
         facts = self._used[step].setdefault(offer.name, {"digest": digest})
         return OpenEnvironment(step, python, code, self._folder / LOGS / f"{step}.log", facts, self._events)
 
-    def used(self, step: str) -> Mapping[str, dict[str, Any]]:
+    def used(self, step: str) -> dict[str, dict[str, Any]]:
         """Return the environments in which a step's jobs ran: digest, Python and main packages of each."""
         return dict(self._used[step])
 
