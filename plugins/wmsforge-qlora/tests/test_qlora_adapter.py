@@ -206,3 +206,17 @@ def test_early_stop_ends_a_training_whose_loss_rises_and_keeps_the_best(
     assert facts["steps"] < facts["steps_planned"] == 180
     assert facts["eval_loss"] == pytest.approx(min(point["eval_loss"] for point in facts["curve"]), abs=1e-4)
     assert facts["best_step"] + 2 * 3 == facts["steps"]
+
+
+def test_a_training_that_makes_nothing_better_says_so(
+    tmp_path: Path, tiny: Path, rows: Path, adapter: Path, report: ReportDouble
+) -> None:
+    from wmsforge_qlora.jobs.train import train
+
+    settings = {"learning_rate": 30.0, "epochs": 0.6, "eval_every_steps": 3, "resume_from": place(adapter)}
+    facts = train(job(tmp_path / "out", rows, tiny, **settings), report)["facts"]
+    assert facts["eval_loss"] > facts["eval_loss_start"]
+    assert report.warnings == [
+        f"the training made nothing better: validation loss {facts['eval_loss_start']:.4f} before it, "
+        f"{facts['eval_loss']:.4f} at its best"
+    ]

@@ -52,6 +52,9 @@ def train_here(job: Job, report: Report) -> dict[str, Any]:
     checkpoint = _checkpoint(job, report)
     set_seed(job.settings.seed)
     trained = fit.train(checkpoint)
+    start, best = (before | trained).get("eval_loss_start"), trained.get("eval_loss")
+    if start is not None and best is not None and best >= start:
+        report.warn(f"the training made nothing better: validation loss {start:.4f} before it, {best:.4f} at its best")
     facts = {
         "base": job.base.name,
         "base_identity": job.base.identity,
