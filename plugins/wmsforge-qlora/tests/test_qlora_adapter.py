@@ -133,9 +133,7 @@ def test_a_checkpoint_inside_a_hub_repository_is_fetched_alone(
     assert asked == [("someone/wms", None, ["checkpoint-1000/*"])]
     gone = Job.of(job(tmp_path / "out", tmp_path, tmp_path, resume_from={**hub, "revision": "gone"}))
     assert gone.resume_from is not None
-    with pytest.raises(
-        JobError, match=r"someone/wms/checkpoint-1000 cannot be fetched: OSError: 404 Client Error\n"
-    ):
+    with pytest.raises(JobError, match=r"someone/wms/checkpoint-1000 cannot be fetched: OSError: 404 Client Error\n"):
         fetch(gone, gone.resume_from)
 
 
@@ -148,9 +146,7 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_way_to_install_it(
 
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "mlflow" else find(name))
-    with pytest.raises(
-        JobError, match=r"tracker mlflow is not installed .*\nInstall it there: .* pip install mlflow"
-    ):
+    with pytest.raises(JobError, match=r"tracker mlflow is not installed .*\nInstall it there: .* pip install mlflow"):
         train(job(tmp_path / "out", rows, tiny, tracker="mlflow"), ReportDouble())
 
 
@@ -220,3 +216,16 @@ def test_a_training_that_makes_nothing_better_says_so(
         f"the training made nothing better: validation loss {facts['eval_loss_start']:.4f} before it, "
         f"{facts['eval_loss']:.4f} at its best"
     ]
+
+
+def test_a_saved_tokenizer_that_reads_otherwise_is_a_fault(tmp_path: Path, tiny: Path) -> None:
+    require()
+    from transformers import AutoTokenizer
+    from wmsforge_qlora.jobs.training import _check_saved
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    row = tokenizer("입고 작업<end_of_turn>", add_special_tokens=False)["input_ids"]
+    _check_saved(tokenizer, tiny, row)
+    tokenizer.add_tokens(["입고 작업"])
+    with pytest.raises(RuntimeError, match=r"the tokenizer that was saved .* reads a row in \d+ tokens, .* in 2"):
+        _check_saved(tokenizer, tiny, row)
