@@ -202,3 +202,30 @@ def test_early_stop_ends_a_training_whose_loss_rises_and_keeps_the_best(
     assert facts["steps"] < facts["steps_planned"] == 180
     assert facts["eval_loss"] == pytest.approx(min(point["eval_loss"] for point in facts["curve"]), abs=1e-4)
     assert facts["best_step"] + 2 * 3 == facts["steps"]
+
+
+def test_a_training_that_makes_nothing_better_says_so(
+    tmp_path: Path, tiny: Path, rows: Path, adapter: Path, report: ReportDouble
+) -> None:
+    from wmsforge_qlora.jobs.train import train
+
+    settings = {"learning_rate": 30.0, "epochs": 0.6, "eval_every_steps": 3, "resume_from": place(adapter)}
+    facts = train(job(tmp_path / "out", rows, tiny, **settings), report)["facts"]
+    assert facts["eval_loss"] > facts["eval_loss_start"]
+    assert report.warnings == [
+        f"the training made nothing better: validation loss {facts['eval_loss_start']:.4f} before it, "
+        f"{facts['eval_loss']:.4f} at its best"
+    ]
+
+
+def test_a_saved_tokenizer_that_reads_otherwise_is_a_fault(tmp_path: Path, tiny: Path) -> None:
+    require()
+    from transformers import AutoTokenizer
+    from wmsforge_qlora.jobs.training import _check_saved
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    row = tokenizer("입고 작업<end_of_turn>", add_special_tokens=False)["input_ids"]
+    _check_saved(tokenizer, tiny, row)
+    tokenizer.add_tokens(["입고 작업"])
+    with pytest.raises(RuntimeError, match=r"the tokenizer that was saved .* reads a row in \d+ tokens, .* in 2"):
+        _check_saved(tokenizer, tiny, row)

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GgufConfig,
+    PreTrainedTokenizerFast,
+)
 
 from wmsforge.env.worker import JobError
 from wmsforge_qlora.jobs.guard import keep_layout
@@ -42,6 +49,8 @@ def load_tokenizer(job: Job) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(root, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         raise _not_loaded(job, error) from error
+    if job.base.gguf:
+        tokenizer = _plain(tokenizer)
     if tokenizer.eos_token_id is None:
         raise JobError(
             f"Step {job.step!r}: the tokenizer of {job.base.name} has no end token, so no answer could learn to end.\n"
@@ -50,6 +59,17 @@ def load_tokenizer(job: Job) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _plain(tokenizer: Any) -> Any:
+    """Return a tokenizer that is nothing but what its file will say.
+
+    transformers 5.17 saves that of a GGUF file under its model's class, which splits words otherwise when it is loaded.
+    """
+    names = ("bos_token", "eos_token", "pad_token", "unk_token")
+    special = {name: getattr(tokenizer, name) for name in names if getattr(tokenizer, name) is not None}
+    template = tokenizer.chat_template
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, chat_template=template, **special)
 
 
 def load_config(job: Job) -> Any:

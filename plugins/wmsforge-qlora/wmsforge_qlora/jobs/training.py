@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import set_seed
+from transformers import AutoTokenizer, set_seed
 
 from wmsforge.env.worker import JobError, Report
 from wmsforge_qlora.jobs.adapter import FACTS, existing_adapter, fetch, new_adapter
@@ -52,6 +52,9 @@ def train_here(job: Job, report: Report) -> dict[str, Any]:
     checkpoint = _checkpoint(job, report)
     set_seed(job.settings.seed)
     trained = fit.train(checkpoint)
+    start, best = (before | trained).get("eval_loss_start"), trained.get("eval_loss")
+    if start is not None and best is not None and best >= start:
+        report.warn(f"the training made nothing better: validation loss {start:.4f} before it, {best:.4f} at its best")
     facts = {
         "base": job.base.name,
         "base_identity": job.base.identity,
@@ -136,6 +139,7 @@ def _save(job: Job, fit: Fit, tokenizer: Any, adapter: Path, facts: dict[str, An
         return
     (temporary / "training_args.bin").unlink(missing_ok=True)  # a pickle of no use to anyone
     tokenizer.save_pretrained(temporary)
+    _check_saved(tokenizer, temporary, trainer.train_dataset[0]["input_ids"])
     (temporary / SERVING_TEMPLATE).write_text(serving_copy(tokenizer.chat_template), encoding="utf-8")
     curve = job.folder / "curve.jsonl"
     curve.write_text("".join(f"{json.dumps(entry)}\n" for entry in trainer.state.log_history), encoding="utf-8")
@@ -143,6 +147,22 @@ def _save(job: Job, fit: Fit, tokenizer: Any, adapter: Path, facts: dict[str, An
     shutil.rmtree(adapter, ignore_errors=True)
     temporary.replace(adapter)
     shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+
+
+def _check_saved(tokenizer: Any, folder: Path, row: list[int]) -> None:
+    """Make sure that who loads the saved tokenizer reads a row as it was trained.
+
+    Raises:
+        RuntimeError: If not; the adapter would answer nonsense in every other program.
+    """
+    text = tokenizer.decode(row)
+    saved = AutoTokenizer.from_pretrained(folder)
+    found, right = (one(text, add_special_tokens=False)["input_ids"] for one in (saved, tokenizer))
+    if found != right:
+        raise RuntimeError(
+            f"the tokenizer that was saved ({type(saved).__name__}) reads a row in {len(found)} tokens, the one that "
+            f"was trained with ({type(tokenizer).__name__}) in {len(right)}"
+        )
 
 
 def _result(job: Job, adapter: Path, facts: dict[str, Any]) -> dict[str, Any]:
