@@ -36,6 +36,11 @@ def device() -> torch.device:
     return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
 
 
+def computing() -> torch.dtype:
+    """Return the type that models are compared in: bf16 on a GPU; a CPU writes in fp32 several times faster."""
+    return torch.bfloat16 if device().type == "cuda" else torch.float32
+
+
 def source(base: str, revision: str | None) -> tuple[str, dict[str, Any]]:
     """Return what `from_pretrained` takes for a base; `owner/name/file.gguf` is a file inside a hub repository."""
     path = Path(base).expanduser()
