@@ -171,7 +171,7 @@ class TwoByTwo(Evaluator):
             await environment.run(
                 JOB,
                 {**job, "max_tokens": self.options.max_tokens},
-                out_of_memory="One model is in memory in bf16: lower top_k or max_tokens, or use a larger machine.",
+                out_of_memory="One model is in memory, on a CPU in fp32: lower top_k, max_tokens, or a larger machine.",
             )
             told = map(json.loads, out.read_text(encoding="utf-8").splitlines())
             results |= {one["id"]: one for one in told}

@@ -195,12 +195,12 @@ def gemma_gguf(torch_here: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def gemma(gemma_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Gemma 3 270M unpacked into a folder of bf16 safetensors, with a chat template."""
-    from transformers import AutoTokenizer
+    from wmsforge_export.jobs.gguf_tokenizer import load_gguf_tokenizer
     from wmsforge_export.jobs.loading import load_base
 
     folder = tmp_path_factory.mktemp("gemma")
     load_base(str(gemma_gguf), None).save_pretrained(folder)
-    tokenizer = AutoTokenizer.from_pretrained(gemma_gguf.parent, gguf_file=gemma_gguf.name)
+    tokenizer = load_gguf_tokenizer(gemma_gguf)
     tokenizer.chat_template = TEMPLATE
     tokenizer.save_pretrained(folder)
     return folder

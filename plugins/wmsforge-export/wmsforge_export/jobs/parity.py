@@ -12,7 +12,15 @@ from transformers import AutoTokenizer
 
 from wmsforge.env.worker import Report
 from wmsforge_export.jobs.compare import compare
-from wmsforge_export.jobs.loading import ROUNDED, Trained, load_base, load_folder, load_tokenizer, with_adapter
+from wmsforge_export.jobs.loading import (
+    ROUNDED,
+    Trained,
+    computing,
+    load_base,
+    load_folder,
+    load_tokenizer,
+    with_adapter,
+)
 from wmsforge_export.jobs.observe import Observed, observe
 from wmsforge_export.jobs.rows import Conversation, read_rows, spread
 from wmsforge_export.jobs.served import ask_llama, ask_server
@@ -55,13 +63,13 @@ def _observe(
 ) -> tuple[Any, list[Observed]]:
     if "adapter" in place:
         trained = Trained.of(place)
-        model = with_adapter(trained, ROUNDED if trained.nf4 else "bf16")
+        model = with_adapter(trained, ROUNDED if trained.nf4 else "bf16", computing())
         tokenizer = load_tokenizer(trained)
     elif place["path"].endswith(".gguf"):
-        model = load_base(place["path"], None)
+        model = load_base(place["path"], None).to(computing())
         tokenizer = AutoTokenizer.from_pretrained(place["tokenizer"])
     else:
-        model = load_folder(place["path"])
+        model = load_folder(place["path"], computing())
         tokenizer = AutoTokenizer.from_pretrained(place["path"])
     answers, max_tokens = job["answers"], job["max_tokens"]
     return tokenizer, observe(model, tokenizer, rows, folder, report, answers=answers, max_tokens=max_tokens)
