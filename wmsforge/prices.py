@@ -54,6 +54,17 @@ class Table(BaseModel):
     as_of: date = Field(description="The day on which the prices were looked up.")
     source: str = Field(default="", description="Where.")
     models: dict[str, Price] = Field(description="Name of a model as its provider writes it -> price.")
+    changes: dict[date, dict[str, Price]] = Field(
+        default_factory=dict, description="Day of a change that the provider has announced -> the prices from then on."
+    )
+
+    def price(self, model: str, day: date) -> Price | None:
+        """Return a model's price on a day, None if it is not in the table."""
+        found = self.models.get(model)
+        for since, changed in sorted(self.changes.items()):
+            if since <= day:
+                found = changed.get(model, found)
+        return found
 
 
 FREE = Price(input=0, output=0)
@@ -66,8 +77,8 @@ def price_of(model: str) -> Price | None:
         RecipeError: If the user's table is no price table.
     """
     for table in (user_table(), bundled_table()):
-        if table is not None and model in table.models:
-            return table.models[model]
+        if table is not None and (price := table.price(model, date.today())) is not None:
+            return price
     return None
 
 

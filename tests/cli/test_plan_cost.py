@@ -155,13 +155,11 @@ def test_a_budget_that_may_not_be_enough_is_told(quoted: Project, usd: str, told
     assert told in out.splitlines()
 
 
-def test_a_part_that_is_done_lowers_the_quote(quoted: Project) -> None:
-    before = quoted.json("plan", "recipe.yaml", "--json")
+def test_what_is_left_costs_what_the_quote_of_it_says(quoted: Project) -> None:
     quoted.run("run", "recipe.yaml", "--set", "budget.requests=20", code=5)
     plan = quoted.json("plan", "recipe.yaml", "--json")
     stored = sum(quote["stored_calls"] for quote in plan["quotes"])
     assert 0 < stored <= 20
-    assert plan["total"]["calls"][1] < before["total"]["calls"][1]
     out, _ = quoted.run("plan", "recipe.yaml")
     assert "stored)" in out
     assert "Stored calls cost nothing again" in out

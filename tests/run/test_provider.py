@@ -387,3 +387,17 @@ def test_a_request_that_is_made_anew_is_counted_twice(virtually: Callable[..., A
     _, bench = virtually(main, budget=Budget(usd=1), spent=Spent(usd=MOST_USD, requests=1, tokens=1500))
     assert bench.paid().attempts == 2
     assert bench.paid().uncertain_usd == MOST_USD
+
+
+def test_what_a_refused_key_cuts_off_costs_nothing(virtually: Callable[..., Any]) -> None:
+    async def main(bench: Bench) -> None:
+        other = asyncio.create_task(bench.call(50.0, REAL, key=b"b" * 16))
+        await asyncio.sleep(0)
+        with pytest.raises(StepError, match="refused"):
+            await bench.call(AuthenticationError("the key is refused (401)"))
+        other.cancel()
+        await asyncio.wait([other])
+
+    _, bench = virtually(main, budget=Budget(usd=1))
+    assert [attempt[0] for attempt in bench.attempts()] == ["authentication"]
+    assert bench.paid().uncertain_usd == 0

@@ -25,6 +25,8 @@ class CalledModel:
     price: Price | None
     line: int
     """Of the recipe, where the model stands."""
+    notice: str
+    """See `ChatModel.notice`."""
     ref: Ref | None
     """The reference in the options of the step's own component; None where another component holds it."""
 
@@ -60,7 +62,7 @@ def check_prices(plan: Plan) -> None:
 
 def _unpriced(model: CalledModel) -> Problem:
     message = (
-        "its price is unknown, and the budget is in USD. "
+        f"{f'{model.notice}. I' if model.notice else 'i'}ts price is unknown, and the budget is in USD. "
         "Add to the model: price: {input: 0.5, output: 2} (USD per million tokens); price: 0 if it is yours."
     )
     return Problem(model.line, 1, f"model {model.name!r}", message)
@@ -74,7 +76,9 @@ def _called(
     assert isinstance(model, (ChatModel, Embedder))  # its class was looked at
     inner = getattr(called.options, "model", "")
     name = f"{id} ({inner})" if isinstance(inner, str) and inner else id
-    return CalledModel(name, model.price(), called.line, ref if own else None)
+    return CalledModel(
+        name, model.price(), called.line, model.notice() if isinstance(model, ChatModel) else "", ref if own else None
+    )
 
 
 def _place(use: ComponentUse, ref: Ref, called: ComponentUse) -> str:

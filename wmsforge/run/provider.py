@@ -68,6 +68,8 @@ class Provider:
     """Calls that the server asked an earlier process to make later, and when: seconds since 1970."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """See `ComponentUse.secrets`."""
+    refused: bool = False
+    """Whether the key is refused: what is in flight with it costs nothing then."""
 
     @property
     def counts_ahead(self) -> bool:
@@ -133,6 +135,7 @@ class Tries:
         try:
             return await self._until_answered(call, ask, usage_of, store)
         except AuthenticationError as error:  # at once: what is in flight with this key will be refused as well
+            self._provider.refused = True
             raise naming_variables(error, self._provider.secrets) from error
         except (ParkedError, StepError) as error:
             await self._provider.under_way.stop(error)
@@ -277,8 +280,12 @@ class Tries:
         self._ledger.add(call.key, self._caller, attempt, now(), one.row)
 
     def _cut_off(self, call: Call, one: _Try) -> None:
-        """Count a request that is left alone because the run stops; one that was begun is counted already."""
-        if one.row is None:
+        """Count a request that the run leaves alone as it stops, unless it was begun and so is counted already."""
+        if self._provider.refused:
+            one.real = Spent()
+            if one.row is not None:
+                self._ledger.withdraw(one.row)
+        elif one.row is None:
             cost = self._provider.cost_usd(call.most)
             attempt = Attempt(INTERRUPTED, usage=call.most, cost_usd=cost, at_most=True)
             self._ledger.add(call.key, self._caller, attempt, now())

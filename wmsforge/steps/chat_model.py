@@ -90,6 +90,10 @@ class ChatModel(Component):
         """
         return listed_price(self.options)
 
+    def notice(self) -> str:
+        """Return what is known to be wrong with the model before it is asked, such as that it was shut down."""
+        return ""
+
     @abstractmethod
     async def complete(self, request: ChatRequest) -> ChatResponse:
         """Ask once. Give every error what the server sent as its `raw`, and `usage` if it counted tokens.

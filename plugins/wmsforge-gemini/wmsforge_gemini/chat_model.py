@@ -60,6 +60,9 @@ class GeminiModel(ChatModel):
             description="From which probability of harm on Google blocks prompts and answers; Google's own if unset.",
         )
 
+        day_starts_in: Annotated[str, NotIdentity()] = Field(
+            default="America/Los_Angeles", description="Time zone whose midnight renews the day's requests; Google's."
+        )
         batch: Annotated[bool, NotIdentity()] = Field(
             default=False,
             description="Send calls that come together as one batch job: half the price, answers within a day. "
@@ -123,6 +126,10 @@ class GeminiModel(ChatModel):
         half = self.options.batch or self.options.service_tier == "flex"
         return listed.scaled(HALF) if listed is not None and half else listed
 
+    def notice(self) -> str:
+        gone = retired(self.options.model)
+        return "" if gone is None else gone.warning(self.options.model, date.today())
+
     async def open(self) -> None:
         """Prepare the client; no request is sent. A model that is gone, or goes soon, is warned about.
 
@@ -133,9 +140,8 @@ class GeminiModel(ChatModel):
             raise AuthenticationError(
                 f"{self._endpoint}: api_key is empty, or holds a blank, a line end or a letter outside ASCII."
             )
-        gone = retired(self.options.model)
-        if gone is not None:
-            self.context.warn(gone.warning(self.options.model, date.today()))
+        if notice := self.notice():
+            self.context.warn(notice)
         from wmsforge_gemini.batch import Batch
         from wmsforge_gemini.client import Client
 
