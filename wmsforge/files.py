@@ -7,6 +7,15 @@ import os
 from pathlib import Path
 
 
+def writable(text: str) -> str:
+    """Return text as UTF-8 can hold it: JSON may bring half of a surrogate pair, which becomes "�"."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write to a temporary name beside `path`, force it to disk, rename it into place."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -303,3 +303,21 @@ async def test_other_errors_pass_through_at_once(
         await chat.complete(request())
     assert raised.value is error
     assert (used.model.calls, pauses, chat.counts.calls, used.watcher.told) == (1, [], 0, [])
+
+
+async def test_half_of_a_surrogate_pair_does_not_lose_a_paid_answer(bench: Callable[..., Bench]) -> None:
+    used = bench()
+    used.model.play(lambda: good("입고 \ud83d 검수"))
+    assert (await used.chat().complete(request())).text == "입고 \ufffd 검수"
+    assert (await used.chat("other").complete(request())).text == "입고 \ufffd 검수"
+    assert used.model.calls == 1
+
+
+async def test_half_of_a_surrogate_pair_in_a_failure_is_stored_too(bench: Callable[..., Bench]) -> None:
+    used = bench()
+    paid = RecordError("refusal", "\ud83d", raw="\udc00", usage={"prompt_tokens": 3})
+    used.model.play(lambda: paid)
+    for _ in range(2):
+        with pytest.raises(RecordError, match="refusal"):
+            await used.chat().complete(request())
+    assert used.model.calls == 1

@@ -24,6 +24,7 @@ from wmsforge.steps.retriever import Retriever
 
 _CITATION = re.compile(r"\s*\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 """`[1]`, and `[1, 3]` as models also write."""
+_SENTENCE_END = re.compile(r"\s*(?:[.!?]|\n|\Z)")
 PASSAGE_CHARS, SENTENCE_CHARS = Range(50, 1500), Range(10, 300)
 QUESTION_CHARS, ANSWER_TOKENS = 300, 10
 """Sizes that a quote goes by, since nothing is retrieved for it."""
@@ -31,8 +32,28 @@ Showing = list[tuple[int, str, str]]
 """What the model is shown at once: (index of the passage, its heading, text)."""
 
 
+def take_citations(marks: re.Pattern[str], written: str, shown: int) -> tuple[str, list[int]]:
+    """Return a text without its citations, and the numbers cited.
+
+    A number that no passage has, as in `A[0]`, is one only where it ends a sentence as citations do.
+    """
+    cited: list[int] = []
+
+    def take(found: re.Match[str]) -> str:
+        numbers = [int(number) for number in re.findall(r"\d+", found[0])]
+        ends_sentence = _SENTENCE_END.match(found.string, found.end()) is not None
+        if not (ends_sentence or all(1 <= number <= shown for number in numbers)):
+            return found[0]
+        cited.extend(numbers)
+        return ""
+
+    return marks.sub(take, written), cited
+
+
 class RetrievalAnswers(AnswerGenerator):
     """Plays the consultant. With `samples` above 1 the best one by `choose_by` becomes the answer."""
+
+    version = "2"
 
     class Options(BaseOptions):
         retriever: RetrieverRef = Field(description="The id of the retriever step to search.")
@@ -170,10 +191,10 @@ class RetrievalAnswers(AnswerGenerator):
     def _temperature(self, sample: int) -> float:
         return 0.0 if sample == 0 else self.options.temperature
 
-    def _take_apart(self, written: str) -> tuple[str, list[int]]:
-        """Return the answer's text without its citations, and the numbers that it cites."""
-        numbers = [int(number) for group in _CITATION.findall(written) for number in group.split(",")]
-        return _CITATION.sub("", written).strip(), numbers
+    def _take_apart(self, written: str, shown: int) -> tuple[str, list[int]]:
+        """Return the answer's text without its citations, and the numbers that it cites, up to `shown`."""
+        text, numbers = take_citations(_CITATION, written, shown)
+        return text.strip(), numbers
 
     def _read(
         self, question: Question, found: Sequence[Retrieved], shown: Sequence[int], response: ChatResponse
@@ -186,7 +207,7 @@ class RetrievalAnswers(AnswerGenerator):
             )
         if response.finish_reason == "refusal":
             raise RecordError(REFUSAL, "the model refused to answer", raw=response.text)
-        text, numbers = self._take_apart(response.text)
+        text, numbers = self._take_apart(response.text, len(shown))
         if not text:
             raise RecordError(EMPTY, "the model gave no text", raw=response.text)
         cited = [shown[number - 1] for number in dict.fromkeys(numbers) if 1 <= number <= len(shown)]

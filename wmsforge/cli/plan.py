@@ -56,6 +56,7 @@ def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
     from wmsforge.cli.money import by_model, paid_by_step, total
     from wmsforge.cli.quotes import HEADERS, notes, quote_rows, quotes_data
     from wmsforge.recipe.estimate import estimate
+    from wmsforge.recipe.models_called import notices
 
     plan = planned.plan
     paid = paid_by_step(planned.workspace, plan.recipe.name)
@@ -74,7 +75,7 @@ def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
         return
     click.echo()
     print_table(HEADERS, list(quote_rows(quoted)))
-    for line in notes(quoted, plan.recipe.budget, spent, taken):
+    for line in [*notes(quoted, plan.recipe.budget, spent, taken), *notices(plan)]:
         click.echo(clean(line))
 
 

@@ -44,6 +44,13 @@ def models_called(recipe: Recipe, step: Step, use: ComponentUse, own: bool = Tru
             yield from models_called(recipe, step, called, own=False)
 
 
+def notices(plan: Plan) -> list[str]:
+    """Return what is known to be wrong with models that the steps to run call, such as that one was shut down."""
+    steps = [planned.step for planned in plan.steps.values() if not planned.reused]
+    called = [model for step in steps for use in step.uses for model in models_called(plan.recipe, step, use)]
+    return list(dict.fromkeys(f"{model.name}: {model.notice}." for model in called if model.notice))
+
+
 def check_prices(plan: Plan) -> None:
     """Look whether a budget in USD can be kept.
 

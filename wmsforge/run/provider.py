@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
-from wmsforge.prices import Price
+from wmsforge.prices import FREE, Price
 from wmsforge.reasons import (
     AUTHENTICATION,
     BAD_REQUEST,
@@ -196,8 +196,8 @@ class Tries:
                 raise
             one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
-            cost = provider.cost_usd(usage)
-            one.real = Spent(cost or 0.0, 1, _tokens(usage))
+            cost = self._cost(call, usage)
+            one.real = Spent(cost or 0.0, 1, _tokens(usage if usage.prompt_tokens else call.most))
             # Stored while the place is held: what a crash can cost is what is in flight.
             store(answer, cost, one.row)
         finally:
@@ -205,6 +205,14 @@ class Tries:
         self.counts.calls += 1
         self.counts.pay(usage.__dict__, cost)
         return answer
+
+    def _cost(self, call: Call, usage: Usage) -> float | None:
+        """Return what an answer cost; without a count of its tokens, the most that it may have cost."""
+        provider = self._provider
+        if usage.prompt_tokens or provider.price is None or provider.price == FREE:
+            return provider.cost_usd(usage)
+        self._warn("does not count tokens: each call is taken for the most that it may cost")
+        return provider.cost_usd(call.most)
 
     async def _begin(self, call: Call, *, again: bool) -> _Try:
         """Wait until a call may be made. Money comes first: who waits for it holds no place."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from wmsforge.files import writable
 from wmsforge.options import Options
 from wmsforge.prices import Price
 from wmsforge.steps.base import Component
@@ -56,6 +57,11 @@ class ChatResponse(BaseModel):
     usage: Usage = Usage()
     model: str = Field(default="", description="The model's own name for itself.")
     created_at: str = Field(default="", description="ISO 8601 UTC; the ledger keeps it on reuse.")
+
+    @field_validator("text", "model")
+    @classmethod
+    def _can_be_written(cls, value: str) -> str:
+        return writable(value)
 
 
 class ModelOptions(LimitOptions):

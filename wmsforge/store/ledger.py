@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wmsforge.errors import RecordError, StepError
+from wmsforge.files import writable
 from wmsforge.steps.chat_model import ChatResponse, Usage
 from wmsforge.store import ledger_schema
 from wmsforge.store.manifest import Paid
@@ -120,7 +121,7 @@ class Ledger:
         if isinstance(outcome, RecordError):
             usage = Usage.model_validate(outcome.usage or {})
             failure = {"detail": outcome.detail, "raw": outcome.raw, "usage": usage.model_dump()}
-            response, reason = json.dumps(failure, ensure_ascii=False), outcome.reason
+            response, reason = writable(json.dumps(failure, ensure_ascii=False)), outcome.reason
         else:
             usage, response, reason, at = outcome.usage, outcome.model_dump_json(), "", outcome.created_at
         values = (
@@ -240,8 +241,8 @@ class Ledger:
                 caller.quota,
                 caller.run,
                 attempt.reason,
-                attempt.detail,
-                attempt.raw,
+                writable(attempt.detail),
+                None if attempt.raw is None else writable(attempt.raw),
                 usage.prompt_tokens,
                 usage.cached_tokens,
                 usage.completion_tokens,

@@ -359,3 +359,30 @@ async def test_an_old_file_is_tidied_up(open_model, tmp_path):
     (folder / "wmsforge-1.json").write_text(json.dumps(old))
     await open_model("http://127.0.0.1:9", **QUICK)
     assert stored(tmp_path) == []
+
+
+@pytest.mark.parametrize("reason", ["server_error", "overloaded", "malformed_response"])
+async def test_a_job_that_was_made_behind_a_failing_gateway_is_found_and_not_made_twice(
+    open_model, tmp_path, monkeypatch, reason
+):
+    mock = MockGemini(batch_s=0.3)
+    async with serving(mock) as url:
+        model = await open_model(url, **QUICK)
+        create = model._client.create_job
+
+        async def gateway(*of):
+            await create(*of)
+            raise RetryableError(reason, "no answer of the server behind")
+
+        monkeypatch.setattr(model._client, "create_job", gateway)
+        assert reasons(await ask_all(model, requests(3))) == [reason] * 3
+        assert reasons(await ask_all(model, requests(3))) == ["ok"] * 3
+    assert len(mock.batches.made) == 1
+
+
+async def test_a_job_that_is_pending_when_batch_is_turned_off_is_told(open_model, tmp_path):
+    async with serving(MockGemini(batch_s=30)) as url:
+        first = await open_model(url, **QUICK)
+        await killed(first, requests(2), lambda: stored(tmp_path) and stored(tmp_path)[0]["name"])
+        plain = await open_model(url)
+    assert any("a batch job of an earlier run is not read" in warning for warning in plain.context.warnings)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wmsforge.errors import RetryableError, WmsforgeError
-from wmsforge.reasons import UNBILLED
+from wmsforge.reasons import RATE_LIMIT
 from wmsforge.steps.chat_model import ChatRequest, ChatResponse
 from wmsforge_gemini.batch_jobs import Job, JobFolder
 from wmsforge_gemini.batch_results import ANSWERED, Seen, by_key, not_answered, read_result
@@ -148,8 +148,9 @@ class Batch:
         try:
             name = await self._client.create_job(job.display_name, inlined)
         except WmsforgeError as error:
-            # Where it is unknown whether the job exists, it stays, and the next try looks for it.
-            if not isinstance(error, RetryableError) or error.reason in UNBILLED:
+            # Where it is unknown whether the job exists, it stays, and the next try looks for it: a reply of 5xx may
+            # come of a gateway behind which the job was made.
+            if not isinstance(error, RetryableError) or error.reason == RATE_LIMIT or not error.reached:
                 self._forget(job)
             raise
         self._named(job, name)

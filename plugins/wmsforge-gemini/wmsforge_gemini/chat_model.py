@@ -142,6 +142,11 @@ class GeminiModel(ChatModel):
             )
         if notice := self.notice():
             self.context.warn(notice)
+        if not self.options.batch and any((self.context.folder / "batches").glob("*.json")):
+            self.context.warn(
+                "a batch job of an earlier run is not read: what it answers is asked and paid again one by one. "
+                "Set batch: true once more to take its answers"
+            )
         from wmsforge_gemini.batch import Batch
         from wmsforge_gemini.client import Client
 

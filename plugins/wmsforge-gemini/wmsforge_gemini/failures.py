@@ -21,7 +21,9 @@ _TOO_LONG = re.compile(
 )
 _WRONG_KEY = re.compile(r"API key (not valid|not found|expired)|API_KEY_INVALID", re.IGNORECASE)
 _NO_CREDIT = re.compile(r"spending cap|credits? (is|are) depleted|prepay", re.IGNORECASE)
-_WRONG_OPTION = re.compile(r"thinking|service.?tier|response.?(json.?)?schema|safety.?setting", re.IGNORECASE)
+_WRONG_OPTION = re.compile(
+    r"thinking.?(level|config|budget)|service.?tier|response.?(json.?)?schema|safety.?setting", re.IGNORECASE
+)
 _PER_DAY = re.compile(r"PerDay", re.IGNORECASE)
 
 
@@ -133,4 +135,5 @@ def _told(body: Any) -> tuple[str, list[dict[str, Any]]]:
 def _violations(details: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for detail in details:
         if str(detail.get("@type", "")).endswith("google.rpc.QuotaFailure"):
-            yield from (each for each in detail.get("violations") or [] if isinstance(each, dict))
+            told = detail.get("violations")
+            yield from (each for each in (told if isinstance(told, list) else []) if isinstance(each, dict))

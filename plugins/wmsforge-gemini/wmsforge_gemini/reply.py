@@ -33,7 +33,7 @@ def read_reply(endpoint: Endpoint, content: str) -> ChatResponse:
     """
     try:
         body = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         detail = f"{endpoint} sent no JSON: {endpoint.quote(content)}"
         raise RetryableError(MALFORMED_RESPONSE, detail, raw=endpoint.keep(content)) from error
     return read_body(endpoint, body)
@@ -101,7 +101,8 @@ def _usage(counts: Mapping[str, Any] | None) -> Usage | None:
 
 def _ratings(holder: Mapping[str, Any]) -> str:
     """Return the safety categories that blocked, in brackets; nothing if none is named."""
-    ratings = [rating for rating in holder.get("safetyRatings") or [] if isinstance(rating, dict)]
+    told = holder.get("safetyRatings")
+    ratings = [rating for rating in told if isinstance(rating, dict)] if isinstance(told, list) else []
     named = [
         f"{rating.get('category')} {rating.get('probability')}"
         for rating in ratings

@@ -179,3 +179,18 @@ async def test_the_key_is_in_no_repr_and_no_log(open_model, caplog):
         await model.complete(REQUEST)
     shown = [repr(value) for value in (model, model.options, model._endpoint, model._transport, vars(model))]
     assert KEY not in " ".join([*shown, str(model.options), str(model.identity()), caplog.text])
+
+
+def saying(**message: Any) -> dict[str, Any]:
+    return {"choices": [{"message": {"role": "assistant", "content": "", **message}}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{**saying(content="네"), "model": 5}, saying(refusal={"a": 1}), saying(content=7), "[" * 100_000],
+)
+async def test_a_reply_of_odd_types_has_its_code_and_breaks_nothing(open_model, body):
+    async with replying(200, body) as base_url:
+        model = await open_model(base_url)
+        with pytest.raises((RetryableError, RecordError), match=r"malformed_response|refusal"):
+            await model.complete(REQUEST)

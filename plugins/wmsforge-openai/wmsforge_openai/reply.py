@@ -22,6 +22,14 @@ def read_reply(endpoint: Endpoint, content: bytes) -> ChatResponse:
         RetryableError: If it is no chat completion, or an empty one.
         RecordError: If the model refused, or spent all its tokens before the first word of the answer.
     """
+    try:
+        return _read(endpoint, content)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        detail = f"{endpoint} sent: {endpoint.quote(content)}"
+        raise RetryableError(MALFORMED_RESPONSE, detail, raw=endpoint.raw(content)) from error
+
+
+def _read(endpoint: Endpoint, content: bytes) -> ChatResponse:
     counts = None
     try:
         completion = json.loads(content)

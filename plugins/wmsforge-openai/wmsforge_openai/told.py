@@ -29,7 +29,7 @@ def read_error(content: bytes) -> Told:
     """
     try:
         told = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Told(frozenset(), content.decode(errors="replace").strip())
     if isinstance(told, list) and len(told) == 1:
         told = told[0]

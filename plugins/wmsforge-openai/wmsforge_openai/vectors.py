@@ -36,7 +36,7 @@ def read_vectors(endpoint: Endpoint, content: bytes, texts: int) -> tuple[npt.ND
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         if not np.isfinite(lengths).all() or not lengths.all():
             raise ValueError("one has no direction")
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise RetryableError(
             MALFORMED_RESPONSE,
             f"{endpoint} sent no usable vectors ({error}): {endpoint.quote(content)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,18 @@ async def test_an_adapter_changes_what_is_said(model: TransformersModel, folder:
     finally:
         await tuned.close()
     assert tuned.identity() != model.identity()
+
+
+async def test_an_adapter_whose_weights_fit_nothing_is_refused(folder: Path, adapter: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    other = tmp_path / "other"
+    shutil.copytree(adapter, other)
+    weights = load_file(other / "adapter_model.safetensors")
+    renamed = {name.replace("model.layers", "model.language_model.layers"): value for name, value in weights.items()}
+    save_file(renamed, other / "adapter_model.safetensors")
+    with pytest.raises(StepError, match="made for another model: of its 72 weights 0 fit, 72 are needed"):
+        await opened(folder, adapter=str(other))
 
 
 @pytest.mark.parametrize("with_adapter", [False, True])

@@ -75,8 +75,8 @@ class SolarAnswers(RetrievalAnswers):
             return self.options.temperature
         return 0.0 if sample == 0 else OTHER_SAMPLES
 
-    def _take_apart(self, written: str) -> tuple[str, list[int]]:
-        return take_apart(written)
+    def _take_apart(self, written: str, shown: int) -> tuple[str, list[int]]:
+        return take_apart(written, shown)
 
     def _read(
         self, question: Question, found: Sequence[Retrieved], shown: Sequence[int], response: ChatResponse

@@ -201,10 +201,19 @@ def _quantize(model: Any, dtype: Any, device: Any) -> None:
 
 
 def _with_adapter(model: Any, place: Place, revision: str | None, device: Any) -> Any:
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
+    from peft.utils import load_peft_weights
 
     source = {} if place.local else {"revision": revision, "subfolder": place.inner or None}
-    return PeftModel.from_pretrained(model, place.root, is_trainable=False, torch_device=str(device), **source)
+    adapted = PeftModel.from_pretrained(model, place.root, is_trainable=False, torch_device=str(device), **source)
+    brought = {name for name in load_peft_weights(place.root, device="cpu", **source) if "lora_" in name}
+    wanted = {name for name in get_peft_model_state_dict(adapted) if "lora_" in name}
+    if brought != wanted:  # PEFT would go on with random or no changes, and the answers be those of the base
+        raise ValueError(
+            f"it was made for another model: of its {len(brought)} weights {len(brought & wanted)} fit, "
+            f"{len(wanted)} are needed"
+        )
+    return adapted
 
 
 def _keep_layout(model: Any) -> None:

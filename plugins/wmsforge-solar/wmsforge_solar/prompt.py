@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from wmsforge.builtin.rag_prompt import Messages, one_line
 from wmsforge.steps.chat_model import Message
 
-_TURN_MARK = re.compile(r"#{2,}\s*(?=(?:System|User|Assistant|Instruction|Response)\s*:)", re.IGNORECASE)
+_TURN_MARK = re.compile(
+    r"#{2,}[\s#*_]*(?=(?:System|User|Assistant|Instruction|Response|시스템|사용자|어시스턴트)[\s*_]*[:：])"
+    r"|</?s>|\[/?INST\]|<</?SYS>>|<\|[^|<>]{1,40}\|>|<(?:start|end)_of_turn>|<(?:bos|eos|unk|pad)>",
+    re.IGNORECASE,
+)
+"""What the templates of SOLAR, Llama, ChatML and Gemma part turns with."""
 
 
 @dataclass(frozen=True)
@@ -98,4 +103,11 @@ def _listed(number: int, heading: str, text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return text that cannot open a turn: a document may hold what SOLAR's template parts turns with."""
-    return _TURN_MARK.sub("", one_line(text))
+    return without(_TURN_MARK, one_line(text))
+
+
+def without(marks: re.Pattern[str], text: str) -> str:
+    """Return text without any of the marks, those too that appear when one between their halves is taken out."""
+    while (less := marks.sub("", text)) != text:
+        text = less
+    return text

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from wmsforge.builtin.rag import take_citations
 from wmsforge.builtin.rag_prompt import one_line
 from wmsforge.records import Passage, Retrieved
 from wmsforge_solar.prompt import Wording
@@ -28,17 +29,20 @@ _ASIDE = re.compile(rf"\s*\({_MARK}[^()\n]*\)", re.IGNORECASE)
 _BY_NAME = re.compile(r"(?:문서|Document)\s?(\d{1,2})(?!\d)", re.IGNORECASE)
 
 
-def take_apart(written: str) -> tuple[str, list[int]]:
+def take_apart(written: str, shown: int) -> tuple[str, list[int]]:
     """Return a model's text without citations and without a list of sources of its own, and the numbers cited.
 
     Numbers in its own list count too, the names it gives them do not.
+
+    Args:
+        shown: How many passages the model saw; higher numbers in brackets are part of the text.
     """
-    numbers = [int(number) for group in _CITATION.findall(written) for number in re.findall(r"\d+", group)]
+    _, numbers = take_citations(_CITATION, written, shown)
     for pattern in (_ASIDE, _OWN_LIST):
         for aside in pattern.finditer(written):
             numbers += map(int, _BY_NAME.findall(aside[0]))
         written = pattern.sub("", written)
-    return _CITATION.sub("", written).strip(), numbers
+    return take_citations(_CITATION, written, shown)[0].strip(), numbers
 
 
 def source_line(words: Wording, retrieved: Sequence[Retrieved], cited: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from wmsforge.errors import StepError
 from wmsforge.steps.chat_model import Message
+from wmsforge_solar.prompt import without
 
 STOP = {
     "solar": ("### System:", "### User:", "### Assistant:"),
@@ -50,7 +51,7 @@ def choose(option: str, *, instruct: bool, tokenizer: Any, model: str, model_typ
     if not instruct:
         return bundled("plain")
     if tokenizer.chat_template:
-        return Template("own", None)
+        return Template("own", None, STOP["solar"] if "solar" in model.lower() else ())
     if "solar" in model.lower():
         return bundled("solar")
     if model_type.startswith("gemma"):
@@ -94,7 +95,7 @@ def render(template: Template, tokenizer: Any, messages: tuple[Message, ...], la
     from jinja2 import TemplateError
 
     marks = _marks(template, tokenizer)
-    turns = [{"role": message.role, "content": marks.sub("", message.content)} for message in messages]
+    turns = [{"role": message.role, "content": without(marks, message.content)} for message in messages]
     try:
         text: str = tokenizer.apply_chat_template(
             turns,
