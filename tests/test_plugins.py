@@ -268,6 +268,29 @@ def test_hook_register_evaluators(offered: Callable[[str], str]) -> None:
     assert offered("register_evaluators") == "evaluator"
 
 
+def test_hook_register_environments(site: Site) -> None:
+    source = (
+        f"{IMPORT}@hookimpl\ndef register_environments(register):\n"
+        "    register('train', 'a_package:locks', extra='train', summary='To train in.')\n"
+    )
+    site.plugin("wmsforge-owner", source)
+    registry = site.load().registry
+    offer = registry.environment("train")
+    assert (offer.plugin, offer.package, offer.target, offer.extra) == (
+        "wmsforge-owner", "a_package", "a_package:locks", "train",
+    )  # fmt: skip
+    with pytest.raises(PluginError, match=r"No environment is called 'trian'. Did you mean 'train'\?"):
+        registry.environment("trian")
+
+
+def test_an_environment_of_two_plugins_is_an_error_that_names_both(site: Site) -> None:
+    for plugin in ("wmsforge-a", "wmsforge-b"):
+        source = f"{IMPORT}@hookimpl\ndef register_environments(register):\n"
+        site.plugin(plugin, source + "    register('train', 'p:locks', extra='train', summary='')\n")
+    with pytest.raises(PluginError, match="is offered by wmsforge-a and wmsforge-b"):
+        site.load().registry.environment("train")
+
+
 @pytest.fixture
 def watched(site: Site) -> Callable[..., dict[str, Any]]:
     """Return what a plugin sees when an observer hook is called."""
