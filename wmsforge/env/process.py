@@ -70,8 +70,8 @@ async def run_job(python: Path, code: Path, job: Job) -> dict[str, Any]:
             await _end(process)
             raise
         finally:
-            assert process.stdin is not None  # a pipe
-            process.stdin.close()
+            # Children of the job may hold the pipes open, and asyncio then keeps them until the loop is gone.
+            process._transport.close()  # type: ignore[attr-defined]
     finally:
         if lifeline >= 0:
             os.close(lifeline)
