@@ -168,7 +168,11 @@ def _check_saved(tokenizer: Any, folder: Path, row: list[int]) -> None:
 def _result(job: Job, adapter: Path, facts: dict[str, Any]) -> dict[str, Any]:
     files = {"not_trained": LIST, "eval_path": HELD_OUT, "curve_path": "curve.jsonl", "tensorboard": "tensorboard"}
     places = {name: str(job.folder / file) for name, file in files.items() if (job.folder / file).exists()}
-    return {"adapter": str(adapter), "also": list(places.values()), "facts": facts | places}
+    return {
+        "adapter": str(adapter),
+        "also": [place for place in places.values() if Path(place).is_file()],
+        "facts": facts | places,
+    }
 
 
 def _peak_bytes() -> int:
