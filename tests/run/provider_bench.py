@@ -73,7 +73,7 @@ class Bench:
             usage = Usage.model_validate(outcome.usage) if isinstance(outcome, RecordError) else outcome
             self.ledger.add(key, self.caller, Attempt("stored", usage=usage, cost_usd=cost_usd), "", row)
 
-        return await self.tries.make(Call(key, MOST), ask, lambda usage: usage, store)
+        return await self.tries.make(Call(key, lambda: MOST), ask, lambda usage: usage, store)
 
     def attempts(self) -> list[tuple[Any, ...]]:
         """Return (reason, raw, tokens, cost, at_most) of each request in the ledger."""

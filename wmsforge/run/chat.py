@@ -105,8 +105,10 @@ class LedgeredChat:
         def store(outcome: ChatResponse | RecordError, cost_usd: float | None, row: int | None) -> None:
             self._ledger.put(key, self._caller, written, outcome, cost_usd=cost_usd, at=now(), attempt=row)
 
-        response = await self._tries.make(Call(key, self._most(request, written)), ask, _usage, store)
-        self._learn(written, response.usage)
+        call = Call(key, lambda: self._most(request, written))
+        response = await self._tries.make(call, ask, _usage, store)
+        if self._shared.provider.counts_ahead:
+            self._learn(written, response.usage)
         self._tell(time.perf_counter() - start, response, reused=False)
         return response
 

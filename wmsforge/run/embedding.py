@@ -103,4 +103,4 @@ class LimitedEmbedder(Embedder):
             attempt = Attempt(EMBEDDING, usage=Usage(prompt_tokens=sum(used)), cost_usd=cost_usd)
             self._ledger.add(key, self._caller, attempt, now(), row)
 
-        return await self._tries.make(Call(key, most), ask, usage, store)
+        return await self._tries.make(Call(key, lambda: most), ask, usage, store)

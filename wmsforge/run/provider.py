@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TypeVar
 
 from wmsforge.errors import AuthenticationError, ParkedError, RecordError, RetryableError, StepError
@@ -86,8 +87,13 @@ class Call:
     """One call as the ledger knows it."""
 
     key: bytes
-    most: Usage
-    """What it may use at most."""
+    reckon: Callable[[], Usage]
+    """Gives `most`; asked only where that is needed."""
+
+    @cached_property
+    def most(self) -> Usage:
+        """What it may use at most."""
+        return self.reckon()
 
 
 @dataclass
@@ -197,7 +203,8 @@ class Tries:
             one.ended.seconds, one.ended.heard = now_s() - start, True
             usage = usage_of(answer)
             cost = self._cost(call, usage)
-            one.real = Spent(cost or 0.0, 1, _tokens(usage if usage.prompt_tokens else call.most))
+            counted = usage if usage.prompt_tokens or not provider.counts_ahead else call.most
+            one.real = Spent(cost or 0.0, 1, _tokens(counted))
             # Stored while the place is held: what a crash can cost is what is in flight.
             store(answer, cost, one.row)
         finally:
@@ -217,7 +224,9 @@ class Tries:
     async def _begin(self, call: Call, *, again: bool) -> _Try:
         """Wait until a call may be made. Money comes first: who waits for it holds no place."""
         provider, limiter, purse = self._provider, self._provider.limiter, self._provider.purse
-        most = Spent(provider.cost_usd(call.most) or 0.0, 1, _tokens(call.most))
+        most = Spent(requests=1)
+        if provider.counts_ahead:
+            most = Spent(provider.cost_usd(call.most) or 0.0, 1, _tokens(call.most))
         before = self._ledger.interrupted(call.key, self._caller) if provider.resumes else None
         if purse is not None:
             await purse.set_aside(most, None if before is None else Spent(before.cost_usd, 1, before.tokens))

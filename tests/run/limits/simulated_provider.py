@@ -202,7 +202,7 @@ async def drive(
             return now_s() - asked_at
 
         try:
-            seconds = await tries.make(Call(number.to_bytes(16, "big"), Usage()), ask, lambda _: Usage(), _no_store)
+            seconds = await tries.make(Call(number.to_bytes(16, "big"), Usage), ask, lambda _: Usage(), _no_store)
         except RecordError:
             seen.rejected += 1
         else:
