@@ -15,6 +15,7 @@ from wmsforge.errors import ParkedError
 from wmsforge.run.limits.breaker import IN_A_ROW
 from wmsforge.run.limits.clock import now_s
 from wmsforge.run.limits.limiter import Ended, Limiter
+from wmsforge.run.limits.search import START
 from wmsforge.steps.chat_model import Usage
 from wmsforge.steps.limits import LimitOptions
 from wmsforge.store.ledger import Attempt, Caller, Ledger
@@ -108,4 +109,4 @@ def test_calls_that_waited_for_the_minute_do_not_change_the_level(ledger: Ledger
         await asyncio.gather(*(call(limits, 30, began) for _ in range(600)))
         return limits.level.now
 
-    assert run_in_virtual_time(main()) <= 64
+    assert run_in_virtual_time(main()) <= 2 * START

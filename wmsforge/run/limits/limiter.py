@@ -95,12 +95,13 @@ class Limiter:
         """
         place = Place(await self.level.acquire(again=again), asks_for_all=False)
         try:
-            waits_since = now_s()
-            place.asks_for_all = await self.breaker.enter()
-            if self.paced:
-                place.tokens = await self._pace.enter(tokens)
-            if now_s() - waits_since > HELD_BACK_S:
-                place.round = NO_ROUND
+            if self.paced or self.breaker.is_open:
+                waits_since = now_s()
+                place.asks_for_all = await self.breaker.enter()
+                if self.paced:
+                    place.tokens = await self._pace.enter(tokens)
+                if now_s() - waits_since > HELD_BACK_S:
+                    place.round = NO_ROUND
             if self._day is not None:
                 self._day.take()
         except BaseException:
