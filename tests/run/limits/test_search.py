@@ -58,7 +58,7 @@ def test_a_server_that_only_gets_slower(
 ) -> None:
     server = make(seed=seed, capacity=capacity, spread=spread)
     seen = run(server, tmp_path, calls=calls, concurrency=256)
-    least = 0.8 if spread < 1 else 0.75  # with a heavy tail, over 30 seeds: 0.94 on average, 0.80 the worst
+    least = 0.8 if spread < 1 else 0.75  # with a heavy tail, over 10 seeds: 0.87 to 0.98
     assert seen.throughput(0.5, 0.95) >= least * best_fixed(make, capacity, spread)
     assert seen.p95_s(0.5, 0.95) < 2 * unloaded_p95_s(spread)
 

@@ -17,8 +17,8 @@ import math
 
 from wmsforge.run.limits.seen import Seen
 
-START = 48
-"""Calls in flight at first, if as many are allowed."""
+START = 44
+"""Calls in flight at first, if as many are allowed: as many as tell of an unloaded server where 64 are."""
 ROUND = 32
 """Calls by which a level is judged at least, and twice its own number; while it doubles, `ROUND` and once."""
 EXACT = 0.1
@@ -129,8 +129,7 @@ class Search:
         if self._doubling:
             return Seen(level, max(ROUND, level))
         needed = math.pi / 2 * (self._spread / EXACT) ** 2
-        times = 1 if self._looks_from is not None else 2  # fewer calls than before: none of them waits for those
-        return Seen(level, max(ROUND, times * level, round(min(needed, LONGEST * max(level, ROUND)))))
+        return Seen(level, max(ROUND, 2 * level, round(min(needed, LONGEST * max(level, ROUND)))))
 
     def is_over(self, seen: Seen, now_s: float) -> bool:
         """Whether a round can be judged: at its end, or as soon as a step up has turned out to be too much."""
@@ -277,7 +276,7 @@ class Search:
 
 def _is_known(base: Base, seen: Seen) -> bool:
     """Tell whether the unloaded latency was seen at a level that is low enough to tell something about this one."""
-    return base.level <= 0.75 * seen.level or seen.level == 1
+    return base.level <= 0.7 * seen.level or seen.level == 1
 
 
 def _fewer(seen: Seen) -> float:
