@@ -147,7 +147,8 @@ def test_held_out_rows_keep_what_they_say_about_themselves(
     tmp_path: Path, rows: Path, tiny: Path, report: ReportDouble
 ) -> None:
     metadata = {"sources": [{"path": "manual.txt", "span": [3, 9], "cited": True}]}
-    split = write(tmp_path / "own.eval.json", [{**conversation(50), "metadata": metadata}])
+    split = tmp_path / "own.eval.json"
+    split.write_text(json.dumps([{"messages": conversation(50), "metadata": metadata}]), encoding="utf-8")
     prepared(job(tmp_path / "out", rows, tiny, eval_rows=str(split)), report)
     (kept,) = (tmp_path / "out" / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(kept)["metadata"] == metadata
