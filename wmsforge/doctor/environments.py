@@ -1,0 +1,109 @@
+"""The environments that the steps need: built as their locks say, or can they be built."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from wmsforge.doctor.python import check_python
+from wmsforge.env.build import differences
+from wmsforge.env.locks import find_lock
+from wmsforge.env.resolve import failure, why_not
+from wmsforge.errors import PluginError
+from wmsforge.options import EnvPython
+from wmsforge.recipe.environments_used import UsedEnvironment
+from wmsforge.steps.machine import Finding
+
+AT_ONCE = 4
+"""Locks that are resolved at once; most of it is waiting for the index."""
+SHOWN = 3
+Answer = tuple[str, float]
+"""Why a lock does not resolve, empty if it does, and the seconds that took."""
+
+
+def check_environments(
+    used: Sequence[UsedEnvironment], *, resolve: bool, say: Callable[[str], None]
+) -> Iterator[Finding]:
+    """Yield the state of each environment.
+
+    Args:
+        resolve: Ask the package index for those that are to be built.
+        say: Told before the index is asked.
+    """
+    unbuilt = [one for one in used if one.lock and not one.built]
+    no = ("--no-resolve" if not resolve else why_not()) if unbuilt else ""
+    answers = {} if no else _resolve(unbuilt, say)
+    if not used:
+        yield Finding("ok", "no step needs one")
+    for one in used:
+        if one.problem:
+            what, *remedy = one.problem.splitlines()
+            yield Finding("error", f"{_steps(one)}: {what}", " ".join(remedy))
+        elif one.lock is None:
+            yield from _own(one)
+        elif one.built:
+            yield _built(one)
+        else:
+            yield _unbuilt(one, answers, no)
+
+
+def _own(one: UsedEnvironment) -> Iterator[Finding]:
+    """Yield what is to be said of a Python that is used as it is."""
+    is_path = isinstance(one.env, EnvPython)
+    python = one.env.python if isinstance(one.env, EnvPython) else Path(sys.executable)
+    option = f"{one.name} for {_steps(one)}, env: " + (f"{{python: {python}}}" if is_path else "current")
+    try:
+        lock = find_lock(one.offer, "auto") if one.offer else None
+    except PluginError:  # a Python of one's own is the way for a machine that the plugin has no lock for
+        lock = None
+    return check_python(python, option, lock)
+
+
+def _built(one: UsedEnvironment) -> Finding:
+    assert one.lock and one.built  # the caller looked
+    problems = differences(one.built.python, one.lock)
+    if not problems:
+        return Finding("ok", f"{_name(one)}: built, {len(one.lock.pins)} packages as its lock says")
+    remedy = f"wmsforge env remove {one.name} && wmsforge env build {one.name} --for {one.kind}"
+    return Finding("error", f"{_name(one)}: is not as its lock says: {'; '.join(problems[:SHOWN])}", remedy)
+
+
+def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Finding:
+    assert one.lock  # the caller looked
+    packages = f"{_name(one)}: to be built by the run, {len(one.lock.pins)} packages"
+    if no == "--no-resolve":
+        return Finding("ok", f"{packages}; the index was not asked ({no})")
+    if no:
+        return Finding("warning", f"{packages}; the index was not asked: {no}", "python -m pip install --upgrade pip")
+    problem, seconds = answers[one.lock.digest]
+    if not problem:
+        return Finding("ok", f"{packages}, which the index has ({seconds:.0f} s)")
+    remedy = f"Mend the network or pip's settings; without a network: wmsforge env bundle {one.name} FOLDER elsewhere"
+    return Finding("error", f"{packages}, and they do not resolve: {problem}", remedy)
+
+
+def _resolve(unbuilt: Sequence[UsedEnvironment], say: Callable[[str], None]) -> dict[str, Answer]:
+    locks = {one.lock.digest: one.lock for one in unbuilt if one.lock}
+    if not locks:
+        return {}
+    names = ", ".join(dict.fromkeys(one.name for one in unbuilt))
+    say(f"asking the package index for {names}: metadata only, some seconds each (--no-resolve leaves it out)")
+
+    def ask(digest: str) -> Answer:
+        start = time.perf_counter()
+        return failure(locks[digest]), time.perf_counter() - start
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(locks, pool.map(ask, locks), strict=True))
+
+
+def _name(one: UsedEnvironment) -> str:
+    plugin = f", {one.offer.plugin}" if one.offer else ""
+    return f"{one.name} ({one.kind}{plugin}) for {_steps(one)}"
+
+
+def _steps(one: UsedEnvironment) -> str:
+    return ", ".join(one.steps)
