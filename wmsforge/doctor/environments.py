@@ -10,12 +10,12 @@ from pathlib import Path
 
 from wmsforge.doctor.python import check_python
 from wmsforge.env.build import differences
-from wmsforge.env.locks import find_lock
-from wmsforge.env.resolve import failure, why_not
-from wmsforge.errors import PluginError
+from wmsforge.env.locks import Lock, find_lock
+from wmsforge.env.resolve import resolver
+from wmsforge.errors import PluginError, StepError
 from wmsforge.options import EnvPython
 from wmsforge.recipe.environments_used import UsedEnvironment
-from wmsforge.steps.machine import Finding
+from wmsforge.steps.machine import Finding, Level
 
 AT_ONCE = 4
 """Locks that are resolved at once; most of it is waiting for the index."""
@@ -34,8 +34,13 @@ def check_environments(
         say: Told before the index is asked.
     """
     unbuilt = [one for one in used if one.lock and not one.built]
-    no = ("--no-resolve" if not resolve else why_not()) if unbuilt else ""
-    answers = {} if no else _resolve(unbuilt, say)
+    answers: Mapping[str, Answer] = {}
+    no = "--no-resolve"
+    if resolve and unbuilt:
+        try:
+            answers, no = _resolve(unbuilt, say), ""
+        except StepError as error:
+            no = str(error)
     if not used:
         yield Finding("ok", "no step needs one")
     for one in used:
@@ -72,12 +77,13 @@ def _built(one: UsedEnvironment) -> Finding:
 
 
 def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Finding:
+    """Return whether it can be built; `no` is why the index was not asked, and the remedy where that was not asked for."""
     assert one.lock  # the caller looked
     packages = f"{_name(one)}: to be built by the run, {len(one.lock.pins)} packages"
-    if no == "--no-resolve":
-        return Finding("ok", f"{packages}; the index was not asked ({no})")
     if no:
-        return Finding("warning", f"{packages}; the index was not asked: {no}", "python -m pip install --upgrade pip")
+        why, *remedy = no.splitlines()
+        level: Level = "warning" if remedy else "ok"
+        return Finding(level, f"{packages}; the index was not asked: {why}", " ".join(remedy))
     problem, seconds = answers[one.lock.digest]
     if not problem:
         return Finding("ok", f"{packages}, which the index has ({seconds:.0f} s)")
@@ -86,18 +92,21 @@ def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Fi
 
 
 def _resolve(unbuilt: Sequence[UsedEnvironment], say: Callable[[str], None]) -> dict[str, Answer]:
+    """Ask for the locks together.
+
+    Raises:
+        StepError: If there is no pip that can tell.
+    """
     locks = {one.lock.digest: one.lock for one in unbuilt if one.lock}
-    if not locks:
-        return {}
     names = ", ".join(dict.fromkeys(one.name for one in unbuilt))
     say(f"asking the package index for {names}: metadata only, some seconds each (--no-resolve leaves it out)")
+    with resolver() as failure, ThreadPoolExecutor(AT_ONCE) as pool:
 
-    def ask(digest: str) -> Answer:
-        start = time.perf_counter()
-        return failure(locks[digest]), time.perf_counter() - start
+        def ask(lock: Lock) -> Answer:
+            start = time.perf_counter()
+            return failure(lock), time.perf_counter() - start
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(locks, pool.map(ask, locks), strict=True))
+        return dict(zip(locks, pool.map(ask, locks.values()), strict=True))
 
 
 def _name(one: UsedEnvironment) -> str:

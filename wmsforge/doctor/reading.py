@@ -46,8 +46,7 @@ def read(path: Path, overrides: Sequence[str], registry: Registry, add: Add) -> 
     except RecipeError as error:
         add("recipe", _problems(error))
         return _with_stand_ins(path, overrides, registry, add)
-    steps, models = len(recipe.steps), len(recipe.models)
-    add("recipe", [Finding("ok", f"{path} is valid, all its plugins are there: {steps} steps, {models} models")])
+    add("recipe", [Finding("ok", f"{path} is valid, and all its plugins are there")])
     add("recipe", _variables(recipe))
     return Readable(recipe, frozenset())
 
@@ -115,9 +114,9 @@ def _problems(error: RecipeError) -> list[Finding]:
 def _variables(recipe: Recipe) -> Iterator[Finding]:
     """Yield what is to be said of variables; their values never are."""
     used = variables(recipe.written)
-    empty = [name for name, needed in used.items() if needed and not os.environ.get(name)]
     there = [name for name in used if os.environ.get(name)]
+    empty = [name for name, needed in used.items() if needed and name not in there]
     if there:
-        yield Finding("ok", f"set: {', '.join(there)}")
+        yield Finding("ok", f"these variables are set: {', '.join(there)}")
     for name in empty:
         yield Finding("warning", f"the variable {name} is set, but empty", f"export {name}=...")

@@ -1,42 +1,65 @@
-"""Asks the package index whether it has all that a lock pins, for this Python and platform. Nothing is installed."""
+"""Asks the package index whether it has all that a lock pins, for this Python and platform. No environment is built."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from wmsforge.env.locks import Lock
+from wmsforge.errors import StepError
 
 TIMEOUT_S = 180.0
 QUOTED_LINES = 4
 METADATA_ONLY = (25, 3)
 """The pip that resolves by the index's metadata. Older ones download every package for it, gigabytes for CUDA.
 Source: pip's pull request 13482, first released in 25.3."""
+_PIP = [sys.executable, "-m", "pip"]
 
 
-def why_not() -> str:
-    """Return why this Python cannot resolve cheaply, empty if it can."""
-    told = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, text=True, check=False)
+@contextlib.contextmanager
+def resolver() -> Iterator[Callable[[Lock], str]]:
+    """Give a function that returns pip's last words where a lock does not resolve, empty where it does.
+
+    It takes seconds: pip asks with all its own settings and reads the metadata of each pin, of indexes without
+    metadata files the package itself. Where the pip here is older than 25.3, a newer one is put into a temporary
+    folder, from the same index.
+
+    Raises:
+        StepError: If there is no pip, or no newer one to be had.
+    """
+    told = subprocess.run([*_PIP, "--version"], capture_output=True, text=True, check=False)
     found = re.match(r"pip (\d+)\.(\d+)", told.stdout)
     if found is None:
-        return "the Python that runs wmsforge has no pip"
-    if (int(found[1]), int(found[2])) < METADATA_ONLY:
-        return f"{found[0]} would download every package to tell"
-    return ""
+        raise StepError("the Python that runs wmsforge has no pip\npython -m ensurepip")
+    if (int(found[1]), int(found[2])) >= METADATA_ONLY:
+        yield partial(_failure, "")
+        return
+    with tempfile.TemporaryDirectory(prefix="wmsforge-pip-") as folder:
+        wanted = "pip>={}.{}".format(*METADATA_ONLY)
+        said = _run(["install", "--no-deps", "--target", folder, wanted], "")
+        if said:
+            why = f"{found[0]} would download every package to tell, and a newer one is not to be had: {said}"
+            raise StepError(f"{why}\npython -m pip install --upgrade pip")
+        yield partial(_failure, folder)
 
 
-def failure(lock: Lock) -> str:
-    """Return pip's last words if it cannot resolve the lock, empty if it can; takes seconds.
+def _failure(folder: str, lock: Lock) -> str:
+    return _run(["install", "--dry-run", "--no-deps", "--ignore-installed", "-r", str(lock.path)], folder)
 
-    pip asks with all its own settings and reads the metadata of each pin. An index without metadata files gives
-    it the beginning or the whole of the package instead.
-    """
+
+def _run(arguments: Sequence[str], folder: str) -> str:
+    """Run the pip here, or the one in a folder; return its last words if it fails."""
     # One try more and not five: where there is no network, this is to say so before long.
-    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed", "--no-input"]
-    command += ["--quiet", "--retries", "1", "-r", str(lock.path)]
+    command = [*_PIP, *arguments, "--no-input", "--quiet", "--retries", "1"]
     variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if folder:
+        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
     try:
         told = subprocess.run(
             command,
@@ -51,6 +74,6 @@ def failure(lock: Lock) -> str:
         return f"pip did not end in {TIMEOUT_S:.0f} s"
     if not told.returncode:
         return ""
-    lines = [line for line in told.stderr.splitlines() if line.strip() and not line.startswith("WARNING: Location")]
-    last = " ".join(line.strip() for line in lines[-QUOTED_LINES:]) or f"pip ended with {told.returncode}"
-    return re.sub(r"//[^/@\s]+@", "//***@", last)  # a password in an index's address
+    lines = [line.strip() for line in told.stderr.splitlines() if line.strip()]
+    last = " ".join([line for line in lines if line.startswith("ERROR")][-QUOTED_LINES:] or lines[-QUOTED_LINES:])
+    return re.sub(r"//[^/@\s]+@", "//***@", last) or f"pip ended with {told.returncode}"  # a password in an address

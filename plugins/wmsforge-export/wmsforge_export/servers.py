@@ -88,8 +88,8 @@ def _on(gpu: Gpu, capability: Capability, scheme: str, where: str) -> Iterator[F
     if slow:
         yield Finding(
             "warning",
-            f"on the {gpu.name} (compute capability {which}) {' and '.join(slow)} keep weights in FP8 and compute in 16 "
-            "bits: half the memory, and not faster",
+            f"on the {gpu.name} (compute capability {which}) {' and '.join(slow)} keep weights in FP8 and compute in "
+            "16 bits: half the memory, and not faster",
             "Serve it on a GPU of compute capability 8.9 or newer, or leave fp8 out and serve the merged model.",
         )
     if refuses:

@@ -24,17 +24,19 @@ def check_machine(options: QloraOptions, machine: Machine, where: str) -> Iterat
     if not machine.gpus:
         yield Finding(
             "warning",
-            f"preset {options.preset!r} sets batches for a GPU of {wanted:.0f} GiB, and there is no NVIDIA GPU here: "
+            f"preset {options.preset!r} sets batches for a GPU of at least {wanted:.0f} GiB, and there is none here: "
             f"{options.base} would be trained on the CPU",
             f"Run it on such a machine, or for a small base: --set {where}.preset=cpu",
         )
         return
     memory = max(gpu.memory_gib or 0.0 for gpu in machine.gpus)
     if 0 < memory < wanted:
+        smaller = max(1, options.batch_size // 4)
+        accumulate = options.gradient_accumulation * options.batch_size // smaller
         yield Finding(
             "warning",
-            f"preset {options.preset!r} sets batches for a GPU of {wanted:.0f} GiB, and the largest here has "
+            f"preset {options.preset!r} sets batches for a GPU of at least {wanted:.0f} GiB, and the largest here has "
             f"{memory:.0f}",
-            f"The same steps in smaller parts: --set {where}.batch_size={max(1, options.batch_size // 4)} "
-            f"--set {where}.gradient_accumulation={options.gradient_accumulation * 4}",
+            f"The same steps in smaller parts: --set {where}.batch_size={smaller} "
+            f"--set {where}.gradient_accumulation={accumulate}",
         )
