@@ -38,22 +38,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.kill_all()
 
 
-@pytest.fixture(scope="session")
-def newer_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pip that `doctor` puts beside an older one, where the tests' own is older."""
-    folder = tmp_path_factory.mktemp("pip")
-    version = importlib.metadata.version("pip").split(".")
-    if (int(version[0]), int(version[1])) < METADATA_ONLY:
-        wanted = "pip>={}.{}".format(*METADATA_ONLY)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder), wanted]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"{wanted} cannot be had here: {done.stderr.splitlines()[-1]}")
-    return folder
-
-
 @pytest.fixture
-def heavy(project: Project, newer_pip: Path, tmp_path: Path) -> Project:
+def heavy(project: Project, tmp_path: Path) -> Project:
     """A project whose recipe trains in an environment of doctor_components.py; nothing is built and no index asked."""
     info = tmp_path / "plugin/doctor_test_plugin-1.0.dist-info"
     locks = tmp_path / "plugin/doctor_locks/locks"
@@ -70,10 +56,31 @@ def heavy(project: Project, newer_pip: Path, tmp_path: Path) -> Project:
         "WMSFORGE_PLUGINS": "cli-test-plugin,doctor-test-plugin",
         "PIP_CONFIG_FILE": os.devnull,
         "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": f"{tmp_path / 'wheels'} {newer_pip}",
+        "PIP_FIND_LINKS": str(tmp_path / "wheels"),
     }
     project.write_recipe(more="  adapter: {use: heavy, from: dataset, env: cpu}\n")
     return project
+
+
+@pytest.fixture(scope="session")
+def newer_pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pip that `doctor` puts beside an older one, where the tests' own is older."""
+    folder = tmp_path_factory.mktemp("pip")
+    version = importlib.metadata.version("pip").split(".")
+    if (int(version[0]), int(version[1])) < METADATA_ONLY:
+        wanted = "pip>={}.{}".format(*METADATA_ONLY)
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(folder), wanted]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"{wanted} cannot be had here: {done.stderr.splitlines()[-1]}")
+    return folder
+
+
+@pytest.fixture
+def resolving(heavy: Project, newer_pip: Path) -> Project:
+    """The same, with a pip that can ask the index: its only packages are those of the folder `wheels`."""
+    heavy.environment["PIP_FIND_LINKS"] += f" {newer_pip}"
+    return heavy
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,16 @@ def make_program(project: Project, name: str, text: str) -> Path:
     return path
 
 
+def make_pip(project: Project, version: str, says: str) -> None:
+    """A pip that tells its version, and fails at everything else."""
+    package = project.folder.parent / "fake/pip"
+    package.mkdir(parents=True)
+    tell = f"print('pip {version} from nowhere') if '--version' in sys.argv else sys.exit({says!r})"
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(f"import sys\n{tell}\n", encoding="utf-8")
+    project.environment["PYTHONPATH"] = f"{package.parent}:{project.environment['PYTHONPATH']}"
+
+
 def make_gpu(project: Project, driver: str, capability: str = "9.0") -> None:
     make_program(project, "nvidia-smi", f"print('NVIDIA H100 80GB HBM3, 81559, {driver}, {capability}')")
 
@@ -55,10 +65,10 @@ def make_built(project: Project, pins: str) -> None:
     (folder / "wmsforge.json").touch()
 
 
-def test_all_is_well_when_the_index_has_what_the_lock_pins_and_nothing_is_written(heavy: Project) -> None:
-    make_wheel(heavy)
-    before = sorted(heavy.folder.parent.rglob("*"))
-    out, err = heavy.run("doctor", "recipe.yaml")
+def test_all_is_well_when_the_index_has_what_the_lock_pins_and_nothing_is_written(resolving: Project) -> None:
+    make_wheel(resolving)
+    before = sorted(resolving.folder.parent.rglob("*"))
+    out, err = resolving.run("doctor", "recipe.yaml")
     assert "asking the package index for heavy: metadata only" in err
     assert "recipe\n  ok       recipe.yaml is valid, and all its plugins are there\n" in out
     assert "  ok       heavy (cpu, doctor-test-plugin) for adapter: to be built by the run, 1 packages, which" in out
@@ -66,28 +76,38 @@ def test_all_is_well_when_the_index_has_what_the_lock_pins_and_nothing_is_writte
     assert "GPU\n  ok       there is no NVIDIA GPU here; no step asks for one\n" in out
     assert "step adapter\n  warning  it sees 0 GPUs\n           Bring more.\n" in out
     assert out.endswith("recipe.yaml can run here, 1 warning.\n")
-    assert [path for path in sorted(heavy.folder.parent.rglob("*")) if "__pycache__" not in str(path)] == before
+    assert [path for path in sorted(resolving.folder.parent.rglob("*")) if "__pycache__" not in str(path)] == before
 
 
-def test_a_lock_that_does_not_resolve_is_an_error_with_pips_words(heavy: Project) -> None:
-    (locks(heavy) / "cpu.txt").write_text("no-such-package==1.0\n", encoding="utf-8")
-    out = doctor(heavy, code=3)
+def test_a_lock_that_does_not_resolve_is_an_error_with_pips_words(resolving: Project) -> None:
+    (locks(resolving) / "cpu.txt").write_text("no-such-package==1.0\n", encoding="utf-8")
+    out = doctor(resolving, code=3)
     assert (
         "  error    heavy (cpu, doctor-test-plugin) for adapter: to be built by the run, 1 packages, and they do" in out
     )
     assert "No matching distribution found for no-such-package==1.0" in out
     assert "wmsforge env bundle heavy FOLDER" in out
     assert out.endswith("recipe.yaml cannot run here: 1 error, 1 warning.\n")
-    assert doctor(heavy, "--no-resolve").endswith("recipe.yaml can run here, 1 warning.\n")
+    assert doctor(resolving, "--no-resolve").endswith("recipe.yaml can run here, 1 warning.\n")
 
 
 def test_a_password_in_an_indexs_address_is_not_shown(heavy: Project) -> None:
-    del heavy.environment["PIP_NO_INDEX"]
-    heavy.environment["PIP_INDEX_URL"] = "http://me:geheim@127.0.0.1:9/simple"
-    heavy.environment["NO_PROXY"] = "127.0.0.1"
+    make_pip(heavy, "26.0", "ERROR: http://me:geheim@index.test/simple does not answer")
     out, err = heavy.run("doctor", "recipe.yaml", code=3)
-    assert "No matching distribution found for tinydep==1.0" in out
+    assert "they do not resolve: ERROR: http://***@index.test/simple does not answer\n" in out
     assert "geheim" not in out + err
+
+
+def test_an_old_pip_without_a_newer_one_to_be_had_is_a_warning(heavy: Project) -> None:
+    make_pip(heavy, "23.2.1", "ERROR: No matching distribution found for pip>=25.3")
+    out = doctor(heavy)
+    assert (
+        "  warning  heavy (cpu, doctor-test-plugin) for adapter: to be built by the run, 1 packages; the index" in out
+    )
+    assert (
+        "was not asked: pip 23.2 would download every package to tell, and a newer one is not to be had: ERROR: " in out
+    )
+    assert "           python -m pip install --upgrade pip\n" in out
 
 
 def test_every_variable_and_every_input_that_is_missing_is_named_and_the_rest_is_looked_at(heavy: Project) -> None:
@@ -180,6 +200,7 @@ def test_steps_that_are_done_need_nothing(heavy: Project) -> None:
     out = doctor(heavy, code=0)
     assert "  ok       7 of 7 steps are done; what they need is not looked at\n" in out
     assert "environments\n  ok       no step needs one\n" in out and "step adapter" not in out
+    assert "environment" not in heavy.run("plan", "recipe.yaml")[0]
 
 
 def test_json_has_the_findings_and_the_environments(heavy: Project) -> None:
@@ -204,8 +225,6 @@ def test_plan_shows_the_environments_of_steps_that_would_run(heavy: Project) -> 
     assert "heavy        cpu  built  adapter\n" in heavy.run("plan", "recipe.yaml")[0]
     (locks(heavy) / "cpu.txt").unlink()
     assert "has no lock for cpu; it has cuda." in heavy.run("plan", "recipe.yaml")[0]
-    heavy.run("run", "recipe.yaml", "--set", "steps.adapter.env=current")
-    assert "environment" not in heavy.run("plan", "recipe.yaml")[0]
 
 
 @pytest.mark.parametrize(("free", "levels"), [(1, ["error", "warning"]), (4, ["ok", "warning"]), (99, ["ok", "ok"])])

@@ -77,13 +77,17 @@ def _built(one: UsedEnvironment) -> Finding:
 
 
 def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Finding:
-    """Return whether it can be built; `no` is why the index was not asked, and the remedy where that was not asked for."""
+    """Return whether it can be built.
+
+    Args:
+        no: Why the index was not asked, and on a second line the remedy where that was not the user's wish.
+    """
     assert one.lock  # the caller looked
     packages = f"{_name(one)}: to be built by the run, {len(one.lock.pins)} packages"
     if no:
-        why, *remedy = no.splitlines()
-        level: Level = "warning" if remedy else "ok"
-        return Finding(level, f"{packages}; the index was not asked: {why}", " ".join(remedy))
+        why, _, instead = no.partition("\n")
+        level: Level = "warning" if instead else "ok"
+        return Finding(level, f"{packages}; the index was not asked: {why}", instead)
     problem, seconds = answers[one.lock.digest]
     if not problem:
         return Finding("ok", f"{packages}, which the index has ({seconds:.0f} s)")
