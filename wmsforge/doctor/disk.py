@@ -25,8 +25,8 @@ def check_disk(used: Sequence[UsedEnvironment], workspace: Path) -> Iterator[Fin
     need = sum(ENVIRONMENT_BYTES.get(kind, ENVIRONMENT_BYTES["cuda"]) for kind in unbuilt.values())
     if need:
         free = _free(envs)
-        of = f"{len(unbuilt)} environment{'s' if len(unbuilt) > 1 else ''} to be built"
-        what = f"{free / GB:.1f} GB are free for {envs}; {of} take about {need / GB:.0f} GB"
+        many = f"{len(unbuilt)} environments to be built take" if len(unbuilt) > 1 else "1 to be built takes"
+        what = f"{free / GB:.1f} GB are free for {envs}; {many} about {need / GB:.0f} GB"
         if free < need:
             yield Finding("error", what, "Free some, or build on another disk: export WMSFORGE_HOME=/path/there")
         else:

@@ -71,7 +71,7 @@ def _built(one: UsedEnvironment) -> Finding:
     assert one.lock and one.built  # the caller looked
     problems = differences(one.built.python, one.lock)
     if not problems:
-        return Finding("ok", f"{_name(one)}: built, {len(one.lock.pins)} packages as its lock says")
+        return Finding("ok", f"{_name(one)}: built, as its lock says")
     remedy = f"wmsforge env remove {one.name} && wmsforge env build {one.name} --for {one.kind}"
     return Finding("error", f"{_name(one)}: is not as its lock says: {'; '.join(problems[:SHOWN])}", remedy)
 
@@ -83,16 +83,16 @@ def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Fi
         no: Why the index was not asked, and on a second line the remedy where that was not the user's wish.
     """
     assert one.lock  # the caller looked
-    packages = f"{_name(one)}: to be built by the run, {len(one.lock.pins)} packages"
+    state = f"{_name(one)}: to be built by the run"
     if no:
         why, _, instead = no.partition("\n")
         level: Level = "warning" if instead else "ok"
-        return Finding(level, f"{packages}; the index was not asked: {why}", instead)
+        return Finding(level, f"{state}; the index was not asked: {why}", instead)
     problem, seconds = answers[one.lock.digest]
     if not problem:
-        return Finding("ok", f"{packages}, which the index has ({seconds:.0f} s)")
+        return Finding("ok", f"{state}, and the index has all it pins ({seconds:.0f} s)")
     remedy = f"Mend the network or pip's settings; without a network: wmsforge env bundle {one.name} FOLDER elsewhere"
-    return Finding("error", f"{packages}, and they do not resolve: {problem}", remedy)
+    return Finding("error", f"{state}, and its lock does not resolve: {problem}", remedy)
 
 
 def _resolve(unbuilt: Sequence[UsedEnvironment], say: Callable[[str], None]) -> dict[str, Answer]:

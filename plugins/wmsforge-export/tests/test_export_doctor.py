@@ -31,15 +31,15 @@ def test_every_scheme_is_looked_up_for_both_servers_with_their_versions(scheme):
 def test_an_older_gpu_is_told_what_the_servers_do_there():
     _, ampere = found("dynamic", (8, 6))
     assert ampere.level == "warning"
-    assert "GPU 0 (compute capability 8.6) SGLang and vLLM keep weights in FP8 and compute in 16 bits" in ampere.what
+    assert "GPU 0 (compute capability 8.6) SGLang and vLLM: weights in FP8, computed in 16 bits" in ampere.what
     _, slow, refused = found("block", (8, 6))
-    assert "8.6) vLLM keep weights" in slow.what
-    assert "8.6) SGLang do not load scheme 'block'" in refused.what
+    assert "8.6) vLLM: weights" in slow.what
+    assert "8.6) scheme 'block' is not loaded by SGLang" in refused.what
     assert refused.remedy == "Choose another scheme: --set steps.small.scheme=dynamic"
     _, slow, refused = found("static", (7, 5))
-    assert "7.5) vLLM keep" in slow.what and "7.5) SGLang do not load" in refused.what
+    assert "7.5) vLLM: weights" in slow.what and "7.5) scheme 'static' is not loaded by SGLang" in refused.what
     _, refused = found("dynamic", (7, 0))
-    assert "7.0) SGLang and vLLM do not load" in refused.what and refused.remedy == "Serve it on a newer GPU."
+    assert "is not loaded by SGLang and vLLM" in refused.what and refused.remedy == "Serve it on a newer GPU."
 
 
 def test_a_gpu_that_tells_no_capability_is_not_judged():

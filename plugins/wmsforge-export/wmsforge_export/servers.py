@@ -88,8 +88,8 @@ def _on(gpu: Gpu, capability: Capability, scheme: str, where: str) -> Iterator[F
     if slow:
         yield Finding(
             "warning",
-            f"on the {gpu.name} (compute capability {which}) {' and '.join(slow)} keep weights in FP8 and compute in "
-            "16 bits: half the memory, and not faster",
+            f"on the {gpu.name} (compute capability {which}) {' and '.join(slow)}: weights in FP8, computed in 16 "
+            "bits; half the memory, and not faster",
             "Serve it on a GPU of compute capability 8.9 or newer, or leave fp8 out and serve the merged model.",
         )
     if refuses:
@@ -97,6 +97,7 @@ def _on(gpu: Gpu, capability: Capability, scheme: str, where: str) -> Iterator[F
         remedy = f"Choose another scheme: --set {where}.scheme=dynamic" if dynamic else "Serve it on a newer GPU."
         yield Finding(
             "warning",
-            f"on the {gpu.name} (compute capability {which}) {' and '.join(refuses)} do not load scheme {scheme!r}",
+            f"on the {gpu.name} (compute capability {which}) scheme {scheme!r} is not loaded by "
+            + " and ".join(refuses),
             remedy,
         )

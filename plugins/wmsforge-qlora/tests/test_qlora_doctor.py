@@ -44,6 +44,6 @@ def test_the_smaller_parts_make_the_same_steps() -> None:
 
 def test_more_devices_than_gpus_is_an_error() -> None:
     (finding,) = found(Machine((L4,)), devices=4)
-    assert finding.level == "error" and "devices: 4 asks for as many GPUs, and there are 1 here" in finding.what
+    assert finding.level == "error" and "devices: 4 asks for as many GPUs, and this machine has 1" in finding.what
     assert finding.remedy == "--set steps.tuned.devices=1"
     assert not found(Machine((L4, L4)), devices=2) and not found(Machine(), devices=2, env="cpu")

@@ -16,7 +16,7 @@ def check_machine(options: QloraOptions, machine: Machine, where: str) -> Iterat
         where: The step in words of `--set`, such as "steps.adapter".
     """
     if options.devices > 1 and options.env != "cpu" and options.devices > len(machine.gpus):
-        what = f"devices: {options.devices} asks for as many GPUs, and there are {len(machine.gpus)} here"
+        what = f"devices: {options.devices} asks for as many GPUs, and this machine has {len(machine.gpus)}"
         yield Finding("error", what, f"--set {where}.devices={max(1, len(machine.gpus))}")
     wanted = GPU_GIB.get(options.preset or "")
     if wanted is None:
