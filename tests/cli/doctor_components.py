@@ -37,6 +37,11 @@ class Faulty(Heavy):
         raise ZeroDivisionError("a fault")
 
 
+class Silent(Heavy):
+    def environments(self) -> Sequence[EnvironmentUse]:
+        raise ZeroDivisionError("a fault")
+
+
 class Homeless(Heavy):
     environment = "nowhere"
 
@@ -45,6 +50,7 @@ class Homeless(Heavy):
 def register_trainers(register: Register) -> None:
     register("heavy", f"{__name__}:Heavy", summary="Needs an environment.")
     register("faulty", f"{__name__}:Faulty", summary="Fails to say what it needs.")
+    register("silent", f"{__name__}:Silent", summary="Fails to say which environments it needs.")
     register("homeless", f"{__name__}:Homeless", summary="Needs an environment that nobody offers.")
 
 

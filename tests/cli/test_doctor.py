@@ -135,7 +135,7 @@ def test_cuda_without_a_gpu_is_an_error_and_so_is_a_driver_that_is_too_old(heavy
     make_gpu(heavy, "550.54.15")
     out = doctor(heavy, *CUDA, code=3)
     assert "  ok       NVIDIA H100 80GB HBM3, 80 GiB, driver 550.54.15, compute capability 9.0\n" in out
-    assert "the driver 550.54.15 is too old for environment 'heavy': its CUDA 13 needs 580\n" in out
+    assert "the driver 550.54.15 is too old for CUDA 13 of heavy, which needs 580\n" in out
     make_gpu(heavy, "580.65.06")
     out = doctor(heavy, *CUDA)
     assert "it sees 1 GPUs" in out and "1 to be built takes about 8 GB" in out
@@ -189,6 +189,10 @@ def test_a_component_that_breaks_is_named_and_the_rest_is_shown(heavy: Project) 
     out = doctor(heavy, "--set", "steps.adapter.use=faulty", "--no-resolve", code=3)
     assert "  error    'faulty' failed to say what it needs: ZeroDivisionError: a fault\n" in out
     assert "report it to its plugin, doctor-test-plugin." in out
+    silent = ("--set", "steps.adapter.use=silent")
+    fault = "'silent' failed to say which environments it needs: ZeroDivisionError: a fault.\n"
+    assert fault in doctor(heavy, *silent, code=3)
+    assert fault in heavy.run("plan", "recipe.yaml", *silent, code=4)[1]
 
 
 def test_steps_that_are_done_need_nothing(heavy: Project) -> None:

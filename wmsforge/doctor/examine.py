@@ -10,10 +10,11 @@ from wmsforge.doctor.components import ask_components
 from wmsforge.doctor.disk import check_disk
 from wmsforge.doctor.environments import check_environments
 from wmsforge.doctor.gpu import check_gpus, look_for_gpus
-from wmsforge.doctor.reading import read, steps_to_run
+from wmsforge.doctor.reading import from_error, read, steps_to_run
+from wmsforge.errors import WmsforgeError
 from wmsforge.plugins import PluginHost
 from wmsforge.recipe.environments_used import UsedEnvironment, environments_used
-from wmsforge.steps.machine import Finding, Machine
+from wmsforge.steps.machine import Finding
 from wmsforge.store.workspace import Workspace
 
 
@@ -54,13 +55,14 @@ def examine(
     if recipe is None:
         return report
     steps = steps_to_run(recipe, workspace, report.add)
-    used = environments_used(recipe.recipe, steps, host.registry)
-    gpus, trouble = look_for_gpus()
-    machine = Machine(gpus)
-    report.environments = used
-    report.add("environments", check_environments(used, resolve=resolve, say=say))
-    report.add("disk", check_disk(used, workspace.root))
-    report.add("GPU", check_gpus(used, machine, trouble))
+    machine, trouble = look_for_gpus()
+    try:
+        report.environments = environments_used(recipe.recipe, steps, host.registry)
+        report.add("environments", check_environments(report.environments, resolve=resolve, say=say))
+    except WmsforgeError as error:  # a component that fails to say; the rest does not hang on it
+        report.add("environments", [from_error(error)])
+    report.add("disk", check_disk(report.environments, workspace.root))
+    report.add("GPU", check_gpus(report.environments, machine, trouble))
     for step in steps:
         report.add(f"step {step.id}", ask_components(recipe, step, machine))
     return report

@@ -18,17 +18,17 @@ Version Compatibility", table 1, read in November 2026."""
 _OF_CUDA = re.compile(r"-cu(\d{2})$")
 
 
-def look_for_gpus() -> tuple[tuple[Gpu, ...], str]:
-    """Return the GPUs, and what nvidia-smi says where it is there and fails; both are empty without a driver."""
+def look_for_gpus() -> tuple[Machine, str]:
+    """Return the machine with its GPUs, and what nvidia-smi says where it is there and fails."""
     if not shutil.which("nvidia-smi"):
-        return (), ""
+        return Machine(), ""
     told = _ask(FIELDS)
     if told.returncode and "compute_cap" in told.stdout + told.stderr:  # a driver from before it could be asked for
         told = _ask(FIELDS[:-1])
     if told.returncode:
         said = (told.stdout + told.stderr).strip() or f"it ended with {told.returncode}"
-        return (), " ".join(said.split())
-    return tuple(_gpu(line) for line in told.stdout.splitlines() if line.count(",") >= 2), ""
+        return Machine(), " ".join(said.split())
+    return Machine(tuple(_gpu(line) for line in told.stdout.splitlines() if line.count(",") >= 2)), ""
 
 
 def check_gpus(used: Sequence[UsedEnvironment], machine: Machine, trouble: str) -> Iterator[Finding]:
@@ -42,21 +42,31 @@ def check_gpus(used: Sequence[UsedEnvironment], machine: Machine, trouble: str) 
         capability = "" if gpu.capability is None else ", compute capability {}.{}".format(*gpu.capability)
         yield Finding("ok", f"{gpu.name}{memory}, driver {gpu.driver}{capability}")
     on_gpu = [one for one in used if one.kind == "cuda"]
-    if not machine.gpus:
-        found = f"nvidia-smi fails: {trouble}" if trouble else "there is no NVIDIA GPU here"
-        for one in on_gpu:
-            steps = " and ".join(f"{step!r}" for step in one.steps)
-            remedy = f"Run it where there is one, or on the CPU: --set steps.{one.steps[0]}.env=cpu"
-            yield Finding("error", f"step {steps} asks for cuda, and {found}", remedy)
-        if not on_gpu:
-            yield Finding("warning" if trouble else "ok", f"{found}; no step asks for one")
+    if machine.gpus:
+        yield from _drivers(on_gpu, sorted({gpu.driver for gpu in machine.gpus}))
         return
+    found = f"nvidia-smi fails: {trouble}" if trouble else "there is no NVIDIA GPU here"
+    steps = list(dict.fromkeys(step for one in on_gpu for step in one.steps))
+    if steps:
+        who = f"step {steps[0]!r} asks" if len(steps) == 1 else f"steps {', '.join(map(repr, steps))} ask"
+        on_cpu = " ".join(f"--set steps.{step}.env=cpu" for step in steps)
+        yield Finding("error", f"{who} for cuda, and {found}", f"Run it where there is one, or on the CPU: {on_cpu}")
+    else:
+        yield Finding("warning" if trouble else "ok", f"{found}; no step asks for one")
+
+
+def _drivers(on_gpu: Sequence[UsedEnvironment], drivers: Sequence[str]) -> Iterator[Finding]:
+    """Yield each driver that is too old for the CUDA of some environments."""
+    by_cuda: dict[int, list[str]] = {}
     for one in on_gpu:
         cuda = cuda_major(one.lock.pins) if one.lock else None
-        oldest = MIN_DRIVER.get(cuda or 0)
-        for driver in sorted({gpu.driver for gpu in machine.gpus}):
-            if oldest and _first_number(driver) < oldest:
-                what = f"the driver {driver} is too old for environment {one.name!r}: its CUDA {cuda} needs {oldest}"
+        if cuda in MIN_DRIVER:
+            by_cuda.setdefault(cuda, []).append(one.name)
+    for cuda, names in by_cuda.items():
+        oldest = MIN_DRIVER[cuda]
+        for driver in drivers:
+            if _first_number(driver) < oldest:
+                what = f"the driver {driver} is too old for CUDA {cuda} of {', '.join(names)}, which needs {oldest}"
                 yield Finding("error", what, f"Install an NVIDIA driver {oldest} or newer.")
 
 

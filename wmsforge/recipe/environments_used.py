@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from wmsforge.env.build import Built, find
 from wmsforge.env.locks import EnvironmentOffer, Lock, find_lock
-from wmsforge.errors import PluginError
+from wmsforge.errors import PluginError, StepError, WmsforgeError
 from wmsforge.options import Env, EnvPython
 from wmsforge.recipe.fingerprint import PlanningContext
 from wmsforge.recipe.model import ComponentUse, Recipe, Step
 from wmsforge.registry import Registry
-from wmsforge.steps.base import Component
+from wmsforge.steps.base import Component, EnvironmentUse
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,16 @@ class UsedEnvironment:
 
 
 def environments_used(recipe: Recipe, steps: Iterable[Step], registry: Registry) -> list[UsedEnvironment]:
-    """Return the environments that these steps need, in the order of the recipe."""
+    """Return the environments that these steps need, in the order of the recipe.
+
+    Raises:
+        StepError: If a component fails to say what it needs.
+    """
     found: dict[tuple[str, Env], list[str]] = {}
     for step in steps:
         for use in step.uses:
             for part in parts_of(recipe, use):
-                for needed in planning_component(recipe, step, part).environments():
+                for needed in _needed(recipe, step, part):
                     users = found.setdefault((needed.name, needed.env), [])
                     if step.id not in users:
                         users.append(step.id)
@@ -74,6 +78,19 @@ def parts_of(recipe: Recipe, use: ComponentUse) -> Iterator[ComponentUse]:
 def planning_component(recipe: Recipe, step: Step, use: ComponentUse) -> Component:
     """Return a component that may be asked what it needs, and can reach nothing."""
     return use.component(use.options, PlanningContext(recipe, step.id))
+
+
+def _needed(recipe: Recipe, step: Step, use: ComponentUse) -> Sequence[EnvironmentUse]:
+    try:
+        return planning_component(recipe, step, use).environments()
+    except WmsforgeError:
+        raise
+    except Exception as error:  # a plugin's method may raise anything
+        raise StepError(
+            f"{recipe.path}:{use.line}: step {step.id!r}: {use.offer.name!r} failed to say which environments it needs: "
+            f"{type(error).__name__}: {error}.\n"
+            f"This is a fault of the component; report it to its plugin, {use.offer.plugin}."
+        ) from error
 
 
 def _look_up(registry: Registry, name: str, env: Env, steps: tuple[str, ...]) -> UsedEnvironment:
