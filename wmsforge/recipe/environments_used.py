@@ -87,8 +87,8 @@ def _needed(recipe: Recipe, step: Step, use: ComponentUse) -> Sequence[Environme
         raise
     except Exception as error:  # a plugin's method may raise anything
         raise StepError(
-            f"{recipe.path}:{use.line}: step {step.id!r}: {use.offer.name!r} failed to say which environments it needs: "
-            f"{type(error).__name__}: {error}.\n"
+            f"{recipe.path}:{use.line}: step {step.id!r}: {use.offer.name!r} failed to say which environments it "
+            f"needs: {type(error).__name__}: {error}.\n"
             f"This is a fault of the component; report it to its plugin, {use.offer.plugin}."
         ) from error
 
