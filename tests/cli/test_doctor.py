@@ -89,6 +89,15 @@ def test_a_lock_that_does_not_resolve_is_an_error_with_pips_words(resolving: Pro
     assert doctor(resolving, "--no-resolve").endswith("recipe.yaml can run here, 1 warning.\n")
 
 
+def test_a_constraint_of_this_machine_that_contradicts_the_lock_is_shown(resolving: Project) -> None:
+    make_wheel(resolving)
+    constraint = resolving.folder / "constraints.txt"
+    constraint.write_text("tinydep<1\n", encoding="utf-8")
+    resolving.environment["PIP_CONSTRAINT"] = str(constraint)
+    requests = "The user requested tinydep==1.0 The user requested (constraint) tinydep<1 "
+    assert f"its lock does not resolve: {requests}ERROR: Cannot install tinydep==1.0 " in doctor(resolving, code=3)
+
+
 def test_a_password_in_an_indexs_address_is_not_shown(heavy: Project) -> None:
     make_pip(heavy, "26.0", "ERROR: http://me:geheim@index.test/simple does not answer")
     out, err = heavy.run("doctor", "recipe.yaml", code=3)

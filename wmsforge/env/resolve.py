@@ -56,7 +56,7 @@ def _failure(folder: str, lock: Lock) -> str:
 def _run(arguments: Sequence[str], folder: str) -> str:
     """Run the pip here, or the one in a folder; return its last words if it fails."""
     # One try more and not five: where there is no network, this is to say so before long.
-    command = [*_PIP, *arguments, "--no-input", "--quiet", "--retries", "1"]
+    command = [*_PIP, *arguments, "--no-input", "--retries", "1"]
     variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     if folder:
         variables["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
@@ -74,6 +74,12 @@ def _run(arguments: Sequence[str], folder: str) -> str:
         return f"pip did not end in {TIMEOUT_S:.0f} s"
     if not told.returncode:
         return ""
+    return re.sub(r"//[^/@\s]+@", "//***@", _last_words(told))  # a password in an index's address
+
+
+def _last_words(told: subprocess.CompletedProcess[str]) -> str:
+    """Return which requests contradict each other, a constraint's among them, and what pip calls an error."""
+    requests = [line.strip() for line in told.stdout.splitlines() if line.strip().startswith("The user requested")]
     lines = [line.strip() for line in told.stderr.splitlines() if line.strip()]
-    last = " ".join([line for line in lines if line.startswith("ERROR")][-QUOTED_LINES:] or lines[-QUOTED_LINES:])
-    return re.sub(r"//[^/@\s]+@", "//***@", last) or f"pip ended with {told.returncode}"  # a password in an address
+    errors = [line for line in lines if line.startswith("ERROR")] or lines
+    return " ".join(requests + errors[-QUOTED_LINES:]) or f"pip ended with {told.returncode}"
