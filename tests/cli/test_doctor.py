@@ -39,13 +39,12 @@ def make_program(project: Project, name: str, text: str) -> Path:
 
 
 def make_pip(project: Project, version: str, says: str) -> None:
-    """A pip that tells its version, and fails at everything else."""
-    package = project.folder.parent / "fake/pip"
+    """A pip that tells its version, and fails at everything else; `python -m pip` takes it from the current folder."""
+    package = project.folder / "pip"
     package.mkdir(parents=True)
     tell = f"print('pip {version} from nowhere') if '--version' in sys.argv else sys.exit({says!r})"
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(f"import sys\n{tell}\n", encoding="utf-8")
-    project.environment["PYTHONPATH"] = f"{package.parent}:{project.environment['PYTHONPATH']}"
 
 
 def make_gpu(project: Project, driver: str, capability: str = "9.0") -> None:
