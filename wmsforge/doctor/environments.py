@@ -11,8 +11,8 @@ from pathlib import Path
 from wmsforge.doctor.python import check_python
 from wmsforge.env.build import differences
 from wmsforge.env.locks import Lock, find_lock
-from wmsforge.env.resolve import resolver
-from wmsforge.errors import PluginError, StepError
+from wmsforge.env.resolve import CannotTellError, resolver
+from wmsforge.errors import PluginError
 from wmsforge.options import EnvPython
 from wmsforge.recipe.environments_used import UsedEnvironment
 from wmsforge.steps.machine import Finding, Level
@@ -39,7 +39,7 @@ def check_environments(
     if resolve and unbuilt:
         try:
             answers, no = _resolve(unbuilt, say), ""
-        except StepError as error:
+        except CannotTellError as error:
             no = str(error)
     if not used:
         yield Finding("ok", "no step needs one")
@@ -91,7 +91,9 @@ def _unbuilt(one: UsedEnvironment, answers: Mapping[str, Answer], no: str) -> Fi
     problem, seconds = answers[one.lock.digest]
     if not problem:
         return Finding("ok", f"{state}, and the index has all it pins ({seconds:.0f} s)")
-    remedy = f"Mend the network or pip's settings; without a network: wmsforge env bundle {one.name} FOLDER elsewhere"
+    remedy = (
+        f"Mend the network or the index's settings; without a network: wmsforge env bundle {one.name} FOLDER elsewhere"
+    )
     return Finding("error", f"{state}, and its lock does not resolve: {problem}", remedy)
 
 
@@ -99,7 +101,7 @@ def _resolve(unbuilt: Sequence[UsedEnvironment], say: Callable[[str], None]) -> 
     """Ask for the locks together.
 
     Raises:
-        StepError: If there is no pip that can tell.
+        CannotTellError: If there is no pip that can tell.
     """
     locks = {one.lock.digest: one.lock for one in unbuilt if one.lock}
     names = ", ".join(dict.fromkeys(one.name for one in unbuilt))

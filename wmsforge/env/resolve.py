@@ -22,6 +22,10 @@ Source: pip's pull request 13482, first released in 25.3."""
 _PIP = [sys.executable, "-m", "pip"]
 
 
+class CannotTellError(StepError):
+    """The index cannot be asked; that says nothing about whether the environment can be built."""
+
+
 @contextlib.contextmanager
 def resolver() -> Iterator[Callable[[Lock], str]]:
     """Give a function that returns pip's last words where a lock does not resolve, empty where it does.
@@ -31,12 +35,12 @@ def resolver() -> Iterator[Callable[[Lock], str]]:
     folder, from the same index.
 
     Raises:
-        StepError: If there is no pip, or no newer one to be had.
+        CannotTellError: If there is no pip, or no newer one to be had.
     """
     told = subprocess.run([*_PIP, "--version"], capture_output=True, text=True, check=False)
     found = re.match(r"pip (\d+)\.(\d+)", told.stdout)
     if found is None:
-        raise StepError("the Python that runs wmsforge has no pip\npython -m ensurepip")
+        raise CannotTellError("the Python that runs wmsforge has no pip\npython -m ensurepip")
     if (int(found[1]), int(found[2])) >= METADATA_ONLY:
         yield partial(_failure, "")
         return
@@ -45,7 +49,7 @@ def resolver() -> Iterator[Callable[[Lock], str]]:
         said = _run(["install", "--no-deps", "--target", folder, wanted], "")
         if said:
             why = f"{found[0]} would download every package to tell, and a newer one is not to be had: {said}"
-            raise StepError(f"{why}\npython -m pip install --upgrade pip")
+            raise CannotTellError(f"{why}\npython -m pip install --upgrade pip")
         yield partial(_failure, folder)
 
 
