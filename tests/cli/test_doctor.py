@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
+import shutil
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from cli_project import Project
+
+from wmsforge.doctor.disk import GB, check_disk
+from wmsforge.doctor.gpu import look_for_gpus
+from wmsforge.doctor.python import check_python
+from wmsforge.env.locks import Lock, read_pins
+from wmsforge.recipe.environments_used import UsedEnvironment
+from wmsforge.steps.machine import Finding, Gpu, Machine
 
 CLICK = importlib.metadata.version("click")
 CUDA = ("--set", "steps.adapter.env=cuda", "--no-resolve")
@@ -53,8 +61,6 @@ def make_gpu(project: Project, driver: str, capability: str = "9.0") -> None:
 
 def make_built(project: Project, pins: str) -> None:
     """A ready environment for this lock, which is the Python of the tests."""
-    from wmsforge.env.locks import Lock, read_pins
-
     path = locks(project) / "cpu.txt"
     path.write_text(pins, encoding="utf-8")
     folder = project.folder.parent / f"home/envs/heavy-{Lock(path, read_pins(path)).digest}"
@@ -149,10 +155,14 @@ def test_cuda_without_a_gpu_is_an_error_and_so_is_a_driver_that_is_too_old(heavy
     assert "it sees 1 GPUs" in out and "1 to be built takes about 8 GB" in out
 
 
-def test_a_driver_that_knows_no_compute_capability_still_tells_the_rest(heavy: Project) -> None:
+def test_a_driver_that_knows_no_compute_capability_still_tells_the_rest(
+    heavy: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refuse = "if 'compute_cap' in sys.argv[1]: sys.exit('Field \"compute_cap\" is not a valid field to query.')\n"
-    make_program(heavy, "nvidia-smi", refuse + "print('Tesla T4, 15360 , 440.33')")
-    assert "  ok       Tesla T4, 15 GiB, driver 440.33\n" in doctor(heavy, *CUDA, code=3)
+    make_program(heavy, "nvidia-smi", refuse + "print('Tesla T4, 15360, 440.33\\nGB10, [N/A], 580.65.06')")
+    monkeypatch.setenv("PATH", heavy.environment["PATH"])
+    gpus = (Gpu("Tesla T4", 15.0, "440.33", None), Gpu("GB10", None, "580.65.06", None))
+    assert look_for_gpus() == (Machine(gpus), "")
 
 
 def test_an_nvidia_smi_that_fails_is_told_in_its_own_words(heavy: Project) -> None:
@@ -163,15 +173,22 @@ def test_an_nvidia_smi_that_fails_is_told_in_its_own_words(heavy: Project) -> No
 
 
 def test_a_python_of_the_users_own_must_be_there_run_and_be_new_enough(heavy: Project) -> None:
-    def told(python: str, code: int = 3) -> str:
-        return doctor(heavy, "--set", f"steps.adapter.env={{python: {python}}}", code=code)
+    lock = Lock(locks(heavy) / "cpu.txt", {"tinydep": "1.0", "nvidia-cudnn-cu13": "9.20.0.48"})
 
-    assert "env: {python: /no/such}: there is no file '/no/such'\n" in told("/no/such")
-    broken = make_program(heavy, "broken", "sys.exit(7)")
-    assert "does not run as a Python" in told(str(broken))
+    def told(python: Path) -> Finding:
+        (finding,) = check_python(python, "env", lock)
+        return finding
+
+    missing = told(Path("/no/such"))
+    assert (missing.level, missing.what) == ("error", "env: there is no file '/no/such'") and missing.remedy
+    assert "does not run as a Python" in told(make_program(heavy, "broken", "sys.exit(7)")).what
     old = make_program(heavy, "old", "print('[[3, 10, 4], []]')")
-    assert f"{str(old)!r} is Python 3.10.4, and a job needs 3.11 or newer\n" in told(str(old))
-    assert "lacks packages that the lock pins: tinydep\n" in told(sys.executable, 0)
+    assert told(old).what.endswith("is Python 3.10.4, and a job needs 3.11 or newer")
+    ours = told(Path(sys.executable))
+    assert ours.level == "warning" and ours.what.endswith("lacks packages that the lock pins: tinydep")
+    assert ours.remedy.endswith(f"-m pip install -r {lock.path}")
+    out = doctor(heavy, "--set", "steps.adapter.env={python: /no/such}", code=3)
+    assert "  error    heavy for adapter, env: {python: /no/such}: there is no file '/no/such'\n" in out
     (locks(heavy) / "cpu.txt").write_text(f"click=={CLICK}\n", encoding="utf-8")
     assert "  ok       heavy for adapter, env: current: " in doctor(heavy, "--set", "steps.adapter.env=current")
 
@@ -239,12 +256,6 @@ def test_plan_shows_the_environments_of_steps_that_would_run(heavy: Project) -> 
 def test_a_disk_without_room_for_the_environments_is_an_error(
     free: int, levels: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import shutil
-
-    from wmsforge.doctor.disk import GB, check_disk
-    from wmsforge.env.locks import Lock
-    from wmsforge.recipe.environments_used import UsedEnvironment
-
     monkeypatch.setenv("WMSFORGE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100 * GB, 0, free * GB))
     used = []
