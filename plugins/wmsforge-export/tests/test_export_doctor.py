@@ -5,6 +5,9 @@ from typing import get_args
 
 import pytest
 from wmsforge_export.fp8 import Fp8
+from wmsforge_export.gguf import Gguf
+from wmsforge_export.hub import Hub
+from wmsforge_export.merge import Merge
 from wmsforge_export.servers import SERVERS
 
 from wmsforge.steps.machine import Gpu, Machine
@@ -44,3 +47,30 @@ def test_an_older_gpu_is_told_what_the_servers_do_there():
 
 def test_a_gpu_that_tells_no_capability_is_not_judged():
     assert [finding.level for finding in found("dynamic", None)] == ["ok"]
+
+
+@pytest.mark.parametrize("exporter", [Merge, Fp8, Gguf])
+def test_a_served_model_whose_key_is_not_set_is_an_error(exporter, monkeypatch):
+    monkeypatch.delenv("WMS_KEY", raising=False)
+    served = {"url": "http://127.0.0.1:9/v1", "model": "wms", "key_variable": "WMS_KEY"}
+
+    def said(**parity):
+        component = exporter(exporter.Options(parity=parity), LocalContext(Path()))
+        return [(one.what, one.remedy) for one in component.doctor(Machine()) if one.level == "error"]
+
+    text = "parity.served reads its key from the variable WMS_KEY, which is not set"
+    assert said(served=served) == [(text, "export WMS_KEY=...")]
+    assert said() == said(served=served, prompts=0) == []
+    monkeypatch.setenv("WMS_KEY", "geheim")
+    assert said(served=served) == []
+
+
+def test_an_upload_without_a_token_is_a_warning(monkeypatch):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+
+    def levels(push):
+        return [one.level for one in Hub(Hub.Options(repo="me/wms", push=push), LocalContext(Path())).doctor(Machine())]
+
+    assert (levels(True), levels(False)) == (["warning"], [])
+    monkeypatch.setenv("HF_TOKEN", "geheim")
+    assert levels(True) == []

@@ -17,7 +17,7 @@ from wmsforge.steps.machine import Finding, Machine
 from wmsforge_export.chain import handed_on, held_out_rows, model_folder
 from wmsforge_export.gate import gate
 from wmsforge_export.made import digest, made
-from wmsforge_export.parity import ParityOptions
+from wmsforge_export.parity import ParityOptions, check_key
 from wmsforge_export.servers import check_servers
 
 
@@ -67,7 +67,8 @@ class Fp8(ModelExporter):
         return [EnvironmentUse("fp8", self.options.env)]
 
     def doctor(self, machine: Machine) -> Sequence[Finding]:
-        return list(check_servers(self.options.scheme, machine, f"steps.{self.context.step}"))
+        where = f"steps.{self.context.step}"
+        return [*check_servers(self.options.scheme, machine, where), *check_key(self.options.parity)]
 
     async def export(self, model: Artifact) -> Artifact:
         step = self.context.step
