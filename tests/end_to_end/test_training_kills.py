@@ -95,8 +95,8 @@ def weights(project: Project) -> dict[str, str]:
     """Return the digests of all safetensors that the finished steps name."""
     found = {}
     for step in ("adapter", "merged"):
-        artifact, _ = project.store("chain", step)
-        for file in sorted(Path(artifact[0]["path"]).rglob("*.safetensors")):
+        manifest = json.loads((project.folder / f".wmsforge/chain/steps/{step}/manifest.json").read_text("utf-8"))
+        for file in sorted((project.folder / manifest["artifact"]["path"]).rglob("*.safetensors")):
             found[f"{step}/{file.name}"] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
 

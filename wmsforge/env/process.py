@@ -193,7 +193,8 @@ def _check(told: Mapping[str, Any], job: Job) -> None:
 
 def _failed(told: Mapping[str, Any], job: Job) -> StepError:
     if told["kind"] == "user":
-        return StepError(f"Step {job.step!r}: {told['message']}")
+        message = told["message"].removeprefix(f"Step {job.step!r}: ")  # a job may name its step itself
+        return StepError(f"Step {job.step!r}: {message}")
     if told["kind"] == "memory":
         return _out_of_memory(told["message"], job)
     return StepError(
