@@ -14,9 +14,11 @@ import importlib
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
 from typing import Any, BinaryIO, Protocol
 
@@ -24,8 +26,6 @@ PROTOCOL = 1
 BEAT_S = 1.0
 LIFELINE = "WMSFORGE_LIFELINE"
 """Variable that names the descriptor which closes when the host is gone."""
-OF_NOTE = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "llmcompressor")
-"""Distributions whose versions the host keeps with the results, where they are installed."""
 
 
 class JobError(Exception):
@@ -102,16 +102,29 @@ def main() -> int:
 
 
 def _die_with_the_host(lifeline: int, ours: tuple[BinaryIO, ...]) -> None:
-    """Fork a watcher that kills the whole process group, the job's own children too, when the host is gone."""
+    """Fork a watcher that kills the whole process group, the job's own children too, when the host is gone.
+
+    The folder for temporary files goes with them; a host that is not killed removes it itself.
+    """
     if os.fork():
         os.close(lifeline)
         return
     for file in ours:
         file.close()
+    os.dup2(0, 1)  # nothing, as 0 is: the log must end although this goes on
+    os.dup2(0, 2)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
+    watcher = os.getpid()
     os.read(lifeline, 1)  # returns when the other end is closed, however that came
-    os.killpg(0, signal.SIGKILL)
+    cleaner = os.fork()
+    if cleaner:
+        os.setpgid(cleaner, cleaner)
+        os.killpg(0, signal.SIGKILL)
+    while os.getppid() == watcher:
+        time.sleep(0.01)
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    os._exit(0)
 
 
 def _listen(control: BinaryIO, report: PipeReport) -> None:
@@ -130,11 +143,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _dists() -> dict[str, str]:
-    found = {}
-    for name in OF_NOTE:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+    """Return what is installed here and its versions."""
+    found = importlib.metadata.distributions()
+    return dict(sorted((one.name, one.version) for one in found if one.name))  # no name: torn
 
 
 if __name__ == "__main__":
