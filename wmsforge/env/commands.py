@@ -43,6 +43,7 @@ def run_command(command: list[str], around: Surroundings) -> None:
     Raises:
         StepError: If it fails or is stopped; quotes the end of the log.
     """
+    check_stop(around.stop, around.what)
     with MaskedLog(around.log, around.mask) as log:
         process = subprocess.Popen(
             command,

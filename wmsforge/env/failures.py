@@ -13,7 +13,7 @@ from wmsforge.masking import Mask
 QUOTED_LINES = 15
 
 
-class Failure(Exception):
+class FailedJobError(Exception):
     """A job failed.
 
     Args:
@@ -36,33 +36,33 @@ class Failure(Exception):
         )
 
 
-def failed(step: str, told: Mapping[str, Any], out_of_memory: str) -> Failure:
+def failed(step: str, told: Mapping[str, Any], out_of_memory: str) -> FailedJobError:
     """Return what the worker told of the job's error.
 
     Args:
         out_of_memory: What to change when memory runs out.
     """
     if told["kind"] == "user":
-        return Failure(f"Step {step!r}: {told['message']}", quotes=False)
+        return FailedJobError(f"Step {step!r}: {told['message']}", quotes=False)
     if told["kind"] == "memory":
         return _memory(step, told["message"], out_of_memory)
-    return Failure(
+    return FailedJobError(
         f"Step {step!r} broke in its environment: {told['message']}\n"
         f"This is a fault of the component or of its environment. "
     )
 
 
-def died(step: str, code: int | None, out_of_memory: str) -> Failure:
+def died(step: str, code: int | None, out_of_memory: str) -> FailedJobError:
     """Return what the exit of a worker says whose job was not done; no code: it runs, but closed the connection."""
     if code is None:
-        return Failure(f"Step {step!r}: its worker closed the connection before its job was done.\n")
+        return FailedJobError(f"Step {step!r}: its worker closed the connection before its job was done.\n")
     if code == -signal.SIGKILL:
         what = "its worker was killed (signal 9), as a system does when memory runs out"
         return _memory(step, what, out_of_memory)
     how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-    return Failure(f"Step {step!r}: its worker ended with {how} before its job was done.\n")
+    return FailedJobError(f"Step {step!r}: its worker ended with {how} before its job was done.\n")
 
 
-def _memory(step: str, what: str, out_of_memory: str) -> Failure:
+def _memory(step: str, what: str, out_of_memory: str) -> FailedJobError:
     advice = f"Change: {out_of_memory}\n" if out_of_memory else ""
-    return Failure(f"Step {step!r} ran out of memory: {what}.\n{advice}")
+    return FailedJobError(f"Step {step!r} ran out of memory: {what}.\n{advice}")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wmsforge.env.failures import Failure, died, failed
+from wmsforge.env.failures import FailedJobError, died, failed
 from wmsforge.env.masked_log import MaskedLog
 from wmsforge.env.worker import LIFELINE, PROTOCOL
 from wmsforge.errors import StepError
@@ -81,7 +81,7 @@ async def run_job(python: Path, code: Path, job: Job) -> dict[str, Any]:
             return await _listen(process, job, mask)
         except BaseException as error:
             await _end(process)
-            if isinstance(error, Failure):
+            if isinstance(error, FailedJobError):
                 await asyncio.to_thread(log.wait, DRAIN_S)  # the worker's last words may still be on their way
                 raise error.told(log, mask) from None
             raise
@@ -104,7 +104,7 @@ async def _start(
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
         "TMPDIR": own_folder,
-        LIFELINE: str(lifeline),
+        LIFELINE: f"{lifeline}:{own_folder}",
     }
     try:
         return await asyncio.create_subprocess_exec(
@@ -174,7 +174,9 @@ async def _next_line(process: asyncio.subprocess.Process, job: Job) -> bytes:
         watching.cancel()
     if process.returncode is not None:
         return b""
-    raise Failure(f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n")
+    raise FailedJobError(
+        f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n"
+    )
 
 
 async def _exited(process: asyncio.subprocess.Process, seconds: float) -> bool:

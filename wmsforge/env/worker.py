@@ -25,7 +25,7 @@ from typing import Any, BinaryIO, Protocol
 PROTOCOL = 1
 BEAT_S = 1.0
 LIFELINE = "WMSFORGE_LIFELINE"
-"""Variable that names the descriptor which closes when the host is gone."""
+"""Variable DESCRIPTOR:FOLDER: what closes when the host is gone, and the folder for temporary files that goes then."""
 
 
 class JobError(Exception):
@@ -80,7 +80,8 @@ def main() -> int:
     os.close(nothing)
     os.dup2(2, 1)
     if LIFELINE in os.environ:
-        _die_with_the_host(int(os.environ.pop(LIFELINE)), (control, out))
+        lifeline, _, folder = os.environ.pop(LIFELINE).partition(":")
+        _die_with_the_host(int(lifeline), folder, (control, out))
     report = PipeReport(out)
     report.send("hello", protocol=PROTOCOL, python=sys.version.split()[0], prefix=sys.prefix, dists=_dists())
     asked = json.loads(control.readline())
@@ -101,10 +102,10 @@ def main() -> int:
     return 0
 
 
-def _die_with_the_host(lifeline: int, ours: tuple[BinaryIO, ...]) -> None:
+def _die_with_the_host(lifeline: int, folder: str, ours: tuple[BinaryIO, ...]) -> None:
     """Fork a watcher that kills the whole process group, the job's own children too, when the host is gone.
 
-    The folder for temporary files goes with them; a host that is not killed removes it itself.
+    The folder goes with them; a host that is not killed removes it itself.
     """
     if os.fork():
         os.close(lifeline)
@@ -119,11 +120,11 @@ def _die_with_the_host(lifeline: int, ours: tuple[BinaryIO, ...]) -> None:
     os.read(lifeline, 1)  # returns when the other end is closed, however that came
     cleaner = os.fork()
     if cleaner:
-        os.setpgid(cleaner, cleaner)
+        os.setpgid(cleaner, cleaner)  # it outlives the group for a moment
         os.killpg(0, signal.SIGKILL)
     while os.getppid() == watcher:
         time.sleep(0.01)
-    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
 
 
