@@ -19,6 +19,7 @@ from wmsforge.errors import PluginError, StepError
 
 ROOT = Path(__file__).parents[2]
 OFFER = EnvironmentOffer("tiny", "wmsforge:locks", "tiny", "For tests.", "wmsforge-tiny")
+pytestmark = pytest.mark.usefixtures("untold")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
@@ -27,7 +28,8 @@ class Told:
 
     def without(self, own: Told) -> Told:
         """Return what is left to tell an installer that was told something itself, which stands."""
-        left = replace(self, **{field.name: field.default for field in fields(Told) if getattr(own, field.name)})
+        taken: dict[str, Any] = {field.name: field.default for field in fields(Told) if getattr(own, field.name)}
+        left = replace(self, **taken)
         if own.index or own.extra_indexes:
             left = replace(left, no_index=False)
         if own.no_index:
