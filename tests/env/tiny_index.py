@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+
+WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def make_wheel(folder: Path, version: str, name: str = "tinydep") -> Path:
@@ -17,7 +20,7 @@ def make_wheel(folder: Path, version: str, name: str = "tinydep") -> Path:
     files = {
         f"{name}.py": f"version = {version!r}\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": WHEEL,
     }
     record = "".join(f"{file},,\n" for file in (*files, f"{info}/RECORD"))
     with zipfile.ZipFile(path, "w") as wheel:
@@ -93,3 +96,17 @@ class TinyIndex:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def make_wheel_of_installed(folder: Path, name: str, version: str) -> Path:
+    """Make a wheel of an installed pure-Python package, called that version, which is near enough for a test."""
+    distribution = importlib.metadata.distribution(name)
+    info, path = f"{name}-{version}.dist-info", folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file in distribution.files or ():
+            if file.parts[0] == name and file.suffix != ".pyc":
+                wheel.writestr(file.as_posix(), file.read_binary())
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", WHEEL)
+        wheel.writestr(f"{info}/RECORD", "".join(f"{entry},,\n" for entry in (*wheel.namelist(), f"{info}/RECORD")))
+    return path
