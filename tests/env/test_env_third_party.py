@@ -72,10 +72,9 @@ class Project:
 
 def test_contradicting_locks_run_in_one_recipe_and_a_killed_worker_is_told_and_gone_on_from(project: Project) -> None:
     failed = project.run("run", "recipe.yaml", code=4)
-    print(failed)
     (log,) = project.folder.glob(".wmsforge/strangers/runs/*/logs/stamped.log")
     assert "Step 'stamped' ran out of memory: its worker was killed (signal 9)" in failed
-    assert f"The whole log: {log}" in failed.replace("\n", "") or str(log.relative_to(project.folder)) in failed
+    assert f"The whole log: {log.relative_to(project.folder)}\n" in failed
     assert "The same command goes on from what is finished." in failed
 
     done = project.run("run", "recipe.yaml", code=0)
