@@ -12,6 +12,7 @@ import pytest
 from tiny_index import TinyIndex, make_wheel
 
 from wmsforge.env.build import build, download, folder_of
+from wmsforge.env.commands import Surroundings, run_command
 from wmsforge.env.indexes import Told
 from wmsforge.env.installers import installer
 from wmsforge.env.locks import EnvironmentOffer, Lock, read_pins
@@ -84,18 +85,27 @@ def test_an_index_of_either_is_asked_by_both_and_its_password_is_not_shown(
 
 
 @pytest.mark.parametrize("by", ["PIP_FIND_LINKS", "UV_FIND_LINKS"])
-def test_find_links_of_either_without_an_index(
-    builder: str, by: str, untold: Path, wheels: Path, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_find_links_of_either_without_the_index(
+    builder: str,
+    by: str,
+    untold: Path,
+    wheels: Path,
+    index: TinyIndex,
+    lock: Lock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     place = wheels
     if by == "UV_FIND_LINKS":
         place = wheels.rename(tmp_path / "the wheels")  # uv divides its list at commas, pip at spaces
-        write(untold / ".config/uv/uv.toml", "no-index = true\n")
+        write(untold / ".config/uv/uv.toml", f'no-index = true\nindex-url = "{index.url}"\n')
     else:
         place = wheels.rename(tmp_path / "the,wheels")
         monkeypatch.setenv("PIP_NO_INDEX", "true")
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
     monkeypatch.setenv(by, str(place))
     get(builder, lock, tmp_path / "got")
+    assert index.asked == []
 
 
 def test_the_version_is_found_though_another_index_has_the_package_too(
@@ -129,6 +139,17 @@ def test_a_refused_password_is_in_no_message_and_no_log(
         get(builder, lock, tmp_path / "got")
     logs = [path.read_text() for path in tmp_path.rglob("*.log")]
     assert logs and "wr0ng-w0rd" not in "".join([str(error.value), *logs])
+
+
+def test_what_a_builder_says_of_passwords_is_not_kept(untold: Path, tmp_path: Path) -> None:
+    """pip and uv hide them mostly; what they call, such as git, does not."""
+    variables = {**os.environ, "PIP_INDEX_URL": "https://me:p%40ss-w0rd@host/simple"}
+    told = installer(variables)
+    program = "print('fatal: https://me:other@host/x'); print('p@ss-w0rd is wrong'); raise SystemExit(3)"
+    around = Surroundings("environment 'tiny'", tmp_path / "log", variables, told.mask)
+    with pytest.raises(StepError, match=r"ended with 3\.\n  fatal: https://\*\*\*@host/x\n  \*\*\* is wrong\n"):
+        run_command([sys.executable, "-c", program], around)
+    assert (tmp_path / "log").read_text() == "fatal: https://***@host/x\n*** is wrong\n"
 
 
 def test_pips_files_are_those_that_pip_names(untold: Path, tmp_path: Path) -> None:
