@@ -141,6 +141,30 @@ def test_a_refused_password_is_in_no_message_and_no_log(
     assert logs and "wr0ng-w0rd" not in "".join([str(error.value), *logs])
 
 
+def test_a_projects_own_settings_of_uv_do_not_count_for_what_all_projects_share(
+    builder: str, index: TinyIndex, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "project/uv.toml", 'override-dependencies = ["tinydep==2.0"]\n')
+    write(tmp_path / "project/pyproject.toml", '[tool.uv]\nindex-url = "http://127.0.0.1:9/simple"\n')
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("UV_EXTRA_INDEX_URL", index.url)
+    monkeypatch.setenv("PIP_INDEX_URL", index.url.replace("/simple", "/empty"))
+    get(builder, lock, tmp_path / "got")
+
+
+def test_pip_in_a_new_environment_keeps_to_the_settings_of_that_which_runs_wmsforge(
+    untold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "prefix/pip.conf", "[global]\nindex-url = https://site/simple\n")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    monkeypatch.setenv("WMSFORGE_BUILDER", "pip")
+    (tmp_path / "new").mkdir()
+    commands = list(installer().commands(tmp_path / "new", tmp_path / "cpu.txt", None))
+    assert [command[1:3] for command in commands] == [["-m", "venv"], ["-m", "pip"]]
+    assert (tmp_path / "new/pip.conf").resolve() == tmp_path / "prefix/pip.conf"
+    assert told_to_pip(os.environ).index == "https://site/simple"  # and uv is told of it
+
+
 def test_what_a_builder_says_of_passwords_is_not_kept(untold: Path, tmp_path: Path) -> None:
     """pip and uv hide them mostly; what they call, such as git, does not."""
     variables = {**os.environ, "PIP_INDEX_URL": "https://me:p%40ss-w0rd@host/simple"}

@@ -80,9 +80,9 @@ def build(
         ready = find(offer, lock)
         if ready is not None:
             return ready
-        say(f"environment {offer.name}: installing {len(lock.pins)} packages into {folder}")
-        shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
         builder = installer()
+        say(f"environment {offer.name}: installing {len(lock.pins)} packages with {builder.name} into {folder}")
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
         log = folder.with_suffix(".log")
         log.write_bytes(b"")
         around = Surroundings(_named(offer), log, builder.variables, builder.mask, held, stop)

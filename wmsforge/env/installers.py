@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -27,8 +28,11 @@ class Installer:
     """One builder with its settings.
 
     Args:
-        uv: The program, None for venv with pip.
+        variables: What its commands run with: what the other was told is among them.
+        mask: Takes the passwords that either was told out of what it prints.
+        uv: The program, empty for venv with pip.
         version: Of uv, as it says it.
+        no_index: Whether uv is to leave all indexes aside, which no variable tells it.
     """
 
     name: str
@@ -74,16 +78,17 @@ def installer(environ: Mapping[str, str] | None = None) -> Installer:
     mask = Mask(dict.fromkeys((*pip.passwords(), *own.passwords()), "***"))
     common = {**environ, "PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     common.pop("PYTHONPATH", None)  # pip would take what lies there for installed
-    uv = "" if named == "pip" else _find_uv(environ)
-    version = _version(uv) if uv else ""
-    found = re.match(r"uv (\d+)\.(\d+)", version)
-    if found and (int(found[1]), int(found[2])) >= OLDEST_UV:
-        told = {**common, **for_uv(pip, own)}
-        return Installer("uv", told, mask, uv, version, own.no_index or pip.without(own).no_index)
+    found = {} if named == "pip" else {uv: _version(uv) for uv in _programs(environ)}
+    for uv, version in found.items():
+        numbers = re.match(r"uv (\d+)\.(\d+)", version)
+        if numbers and (int(numbers[1]), int(numbers[2])) >= OLDEST_UV:
+            variables = {**common, **for_uv(pip, own)}
+            return Installer("uv", variables, mask, uv, version, own.no_index or pip.without(own).no_index)
     if named == "uv":
-        what = f"{uv} says {version!r}" if uv else "there is none, neither on PATH nor as a package beside wmsforge"
+        says = "; ".join(f"{uv} says {version!r}" for uv, version in found.items())
         raise StepError(
-            f"{BUILDER} asks for uv, at least {'.'.join(map(str, OLDEST_UV))}; {what}.\n"
+            f"{BUILDER} asks for uv, at least {'.'.join(map(str, OLDEST_UV))}; "
+            f"{says or 'there is none, neither on PATH nor as a package beside wmsforge'}.\n"
             f"Install it: {sys.executable} -m pip install uv"
         )
     return Installer("pip", {**common, **for_pip(own, pip)}, mask)
@@ -94,17 +99,15 @@ def pip_download(environ: Mapping[str, str] | None = None) -> Installer:
     return installer({**(os.environ if environ is None else environ), BUILDER: "pip"})
 
 
-def _find_uv(environ: Mapping[str, str]) -> str:
-    """Return the program, empty without one."""
-    found = shutil.which("uv", path=environ.get("PATH"))
-    if found or importlib.util.find_spec("uv") is None:
-        return found or ""
-    from uv import find_uv_bin
+def _programs(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the programs that may be uv: on PATH, and that of a package beside wmsforge."""
+    if on_path := shutil.which("uv", path=environ.get("PATH")):
+        yield on_path
+    if importlib.util.find_spec("uv") is not None:
+        from uv import find_uv_bin
 
-    try:
-        return str(find_uv_bin())
-    except FileNotFoundError:
-        return ""
+        with contextlib.suppress(FileNotFoundError):  # the package without its program
+            yield str(find_uv_bin())
 
 
 def _version(uv: str) -> str:

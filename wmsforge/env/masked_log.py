@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import threading
@@ -56,28 +57,30 @@ class MaskedLog:
         return "".join(f"  {line[:400]}\n" for line in lines)
 
     def _copy(self) -> None:
-        kept = ""
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+        output = select.poll()
+        output.register(self._source, select.POLLIN)
+        kept, ended = "", False
         try:
-            while True:
-                quiet = not select.select([self._source], [], [], IDLE_S if kept else None)[0]
+            while not ended:
+                quiet = not output.poll(IDLE_S * 1000 if kept else None)
                 data = b"" if quiet else os.read(self._source, READ_BYTES)
-                kept += data.decode("utf-8", "surrogateescape")
-                if data:
-                    whole = max(kept.rfind("\n"), kept.rfind("\r")) + 1
-                    if len(kept) - whole > READ_BYTES:  # one line without end
-                        kept = self._mask(kept)
-                        whole = max(whole, len(kept) - self._mask.longest)
-                else:
-                    whole = len(kept)
-                self._write(self._mask(kept[:whole]))
-                kept = kept[whole:]
-                if not data and not quiet:
-                    return
+                ended = not data and not quiet
+                kept = self._pass_on(kept + decoder.decode(data, final=ended), everything=not data)
         except OSError as error:
             self.error = error
         finally:
             os.close(self._source)
             self._file.close()
+
+    def _pass_on(self, kept: str, everything: bool) -> str:
+        """Write whole lines, or everything; return what is left for later: it may end within a secret."""
+        whole = len(kept) if everything else max(kept.rfind("\n"), kept.rfind("\r")) + 1
+        if len(kept) - whole > READ_BYTES:  # one line without end
+            kept = self._mask(kept)
+            whole = max(whole, len(kept) - self._mask.longest)
+        self._write(self._mask(kept[:whole]))
+        return kept[whole:]
 
     def _write(self, text: str) -> None:
         rest = memoryview(text.encode("utf-8", "surrogateescape"))

@@ -29,10 +29,10 @@ def told_to_uv(environ: Mapping[str, str]) -> Told:
         StepError: If one of its files cannot be read.
     """
     written = _written(environ)
-    indexes = [_with_login(index["url"], index.get("name", ""), environ) for index in written.get("index", ())]
-    defaults = [index.get("default", False) for index in written.get("index", ())]
-    default = [url for url, is_default in zip(indexes, defaults, strict=True) if is_default]
-    others = [url for url, is_default in zip(indexes, defaults, strict=True) if not is_default]
+    default, others = list[str](), list[str]()
+    for index in written.get("index", ()):
+        place = _with_login(index["url"], index.get("name", ""), environ)
+        (default if index.get("default") else others).append(place)
     return Told(
         index=_first(
             _index(environ.get("UV_DEFAULT_INDEX", ""), environ),
