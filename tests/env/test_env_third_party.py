@@ -29,12 +29,10 @@ steps:
 
 @pytest.fixture
 def project(tmp_path: Path, untold: Path, fixture_plugin_path: Path) -> Project:
-    """A project that sees both plugins; the packages of their environments are in a folder, there is no index."""
-    neighbour = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(neighbour)]
-    installed = subprocess.run([*command, str(TESTS / "neighbour_plugin")], capture_output=True, text=True)
-    if installed.returncode:
-        pytest.fail(f"pip could not install tests/neighbour_plugin:\n{installed.stderr}")
+    """A project that sees both plugins; the packages of their environments are in a folder, there is no index.
+
+    `tests/neighbour_plugin` is as pip would have left it.
+    """
     for version in ("1.0", "2.0"):
         make_wheel(tmp_path / "wheels", version)
     make_wheel_of_installed(tmp_path / "wheels", "pluggy", "1.7.0")
@@ -43,7 +41,9 @@ def project(tmp_path: Path, untold: Path, fixture_plugin_path: Path) -> Project:
     (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
     (folder / "notes.txt").write_text("피킹은 집는 일입니다.\n검수는 세는 일입니다.\n", encoding="utf-8")
     variables = {
-        "PYTHONPATH": os.pathsep.join([str(fixture_plugin_path), str(neighbour), os.environ.get("PYTHONPATH", "")]),
+        "PYTHONPATH": os.pathsep.join(
+            [str(fixture_plugin_path), str(TESTS / "neighbour_plugin"), os.environ.get("PYTHONPATH", "")]
+        ),
         "PIP_FIND_LINKS": str(tmp_path / "wheels"),
         "PIP_NO_INDEX": "1",
         "STAMP_TOKEN": TOKEN,
