@@ -67,10 +67,10 @@ async def run_job(python: Path, code: Path, job: Job) -> dict[str, Any]:
         StepError: If the job says that the user must change something, breaks, runs out of memory or dies.
     """
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    own_folder = tempfile.mkdtemp(prefix="wmsforge-")
     lifeline, ours = os.pipe()
     mask = Mask(job.secrets)
     log = MaskedLog(job.log, mask)
-    own_folder = tempfile.mkdtemp(prefix="wmsforge-")
     try:
         try:
             process = await _start(python, code, job, lifeline, log.end, own_folder)

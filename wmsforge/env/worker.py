@@ -145,8 +145,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 def _dists() -> dict[str, str]:
     """Return what is installed here and its versions."""
-    found = importlib.metadata.distributions()
-    return dict(sorted((one.name, one.version) for one in found if one.name))  # no name: torn
+    found: dict[str, str] = {}
+    for one in importlib.metadata.distributions():
+        if one.name:  # no name: torn
+            found.setdefault(one.name, one.version)  # of two, the first is imported
+    return found
 
 
 if __name__ == "__main__":
