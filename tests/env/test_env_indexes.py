@@ -119,6 +119,22 @@ def test_the_version_is_found_though_another_index_has_the_package_too(
         assert "/simple/tinydep/" in first.asked
 
 
+def test_a_proxy_of_the_other_is_asked_for_a_host_that_only_it_knows(
+    builder: str, untold: Path, wheels: Path, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TinyIndex(wheels) as proxy:
+        address = proxy.url.removesuffix("/simple")
+        if builder == "uv":
+            monkeypatch.setenv("PIP_PROXY", address)
+            monkeypatch.setenv("PIP_INDEX_URL", "http://mirror.invalid/simple")
+            monkeypatch.setenv("NO_PROXY", "mirror.invalid")  # pip does not look at it when it was told of a proxy
+        else:
+            write(untold / ".config/uv/uv.toml", f'http-proxy = "{address}"\n')
+            monkeypatch.setenv("UV_DEFAULT_INDEX", "http://mirror.invalid/simple")
+        get(builder, lock, tmp_path / "got")
+        assert "/files/tinydep-1.0-py3-none-any.whl" in proxy.asked
+
+
 def test_constraints_of_either_hold(
     builder: str, wheels: Path, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

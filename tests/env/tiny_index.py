@@ -9,6 +9,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit
 
 WHEEL = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -30,7 +31,7 @@ def make_wheel(folder: Path, version: str, name: str = "tinydep") -> Path:
 
 
 class TinyIndex:
-    """Serves the wheels of a folder as an index at `url`, in a thread.
+    """Serves the wheels of a folder as an index at `url`, in a thread; as a proxy, at any address.
 
     Args:
         login: "user:password" that every request must bring, empty for none.
@@ -51,14 +52,15 @@ class TinyIndex:
                 if login and self.headers.get("Authorization") != expected:
                     self._send(401, b"", {"WWW-Authenticate": 'Basic realm="tiny"'})
                     return
-                index.asked.append(self.path)
-                name = self.path.rsplit("/", 1)[1]
+                path = urlsplit(self.path).path  # of a whole address, when it is asked as a proxy
+                index.asked.append(path)
+                name = path.rsplit("/", 1)[1]
                 if name.endswith(".whl"):
                     if not index.may_go.is_set():
                         index.held.set()
                         index.may_go.wait(60)
                     self._send(200, (wheels / name).read_bytes(), {"Content-Type": "application/octet-stream"})
-                elif self.path == "/simple/tinydep/":
+                elif path == "/simple/tinydep/":
                     links = "".join(f'<a href="/files/{path.name}">{path.name}</a>' for path in wheels.glob("*.whl"))
                     self._send(200, f"<!DOCTYPE html><html><body>{links}</body></html>".encode())
                 else:
