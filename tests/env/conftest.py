@@ -25,6 +25,7 @@ def untold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     user.mkdir()
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # no file counts then, not /etc/pip.conf either
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("PIP_RETRIES", "0")

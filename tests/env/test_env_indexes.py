@@ -68,6 +68,7 @@ def test_an_index_of_either_is_asked_by_both_and_its_password_is_not_shown(
     builder: str, by: str, untold: Path, index: TinyIndex, lock: Lock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if by == "pip.conf":
+        monkeypatch.delenv("PIP_CONFIG_FILE")
         write(untold / ".config/pip/pip.conf", f"[global]\nindex_url = {index.url}\n")
     elif by == "uv.toml":
         write(untold / ".config/uv/uv.toml", f'[[index]]\nurl = "{index.url}"\ndefault = true\n')
@@ -173,6 +174,7 @@ def test_pip_in_a_new_environment_keeps_to_the_settings_of_that_which_runs_wmsfo
 ) -> None:
     write(tmp_path / "prefix/pip.conf", "[global]\nindex-url = https://site/simple\n")
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    monkeypatch.delenv("PIP_CONFIG_FILE")
     monkeypatch.setenv("WMSFORGE_BUILDER", "pip")
     (tmp_path / "new").mkdir()
     commands = list(installer().commands(tmp_path / "new", tmp_path / "cpu.txt", None))
@@ -192,7 +194,8 @@ def test_what_a_builder_says_of_passwords_is_not_kept(untold: Path, tmp_path: Pa
     assert (tmp_path / "log").read_text() == "fatal: https://***@host/x\n*** is wrong\n"
 
 
-def test_pips_files_are_those_that_pip_names(untold: Path, tmp_path: Path) -> None:
+def test_pips_files_are_those_that_pip_names(untold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_CONFIG_FILE")
     chosen = tmp_path / "chosen.conf"
     for environ in (dict(os.environ), {**os.environ, "PIP_CONFIG_FILE": str(chosen)}):
         told = subprocess.run(
@@ -206,6 +209,7 @@ def test_pips_files_are_those_that_pip_names(untold: Path, tmp_path: Path) -> No
 def test_the_last_of_pips_files_counts_its_section_before_global_and_a_variable_before_both(
     untold: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("PIP_CONFIG_FILE")
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "z"))
     write(tmp_path / "z/pip/pip.conf", "[global]\nindex-url = https://shared/simple\n[install]\nproxy = http://p:1\n")
     write(
@@ -217,7 +221,8 @@ def test_the_last_of_pips_files_counts_its_section_before_global_and_a_variable_
     assert told_to_pip(os.environ).proxy == "http://p:3"
 
 
-def test_settings_that_are_torn_are_named(untold: Path) -> None:
+def test_settings_that_are_torn_are_named(untold: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_CONFIG_FILE")
     write(untold / ".config/pip/pip.conf", "index-url = x\n")
     with pytest.raises(StepError, match=r"pip's settings in .*pip\.conf cannot be read: .*\nCorrect that file"):
         told_to_pip(os.environ)
