@@ -50,7 +50,7 @@ def test_the_dataset_has_the_format_of_the_brief(make_project: Callable[..., Pro
         )
         shutil.copytree(ROOT / "recipes", project.folder / "recipes")
         shutil.copytree(ROOT / "recipes/sample/documents", project.folder / "data/crawled")
-        run = ("run", "recipes/wms.yaml", "--limit", str(QUESTIONS))
+        run = ("run", "recipes/wms.yaml", "--until", "dataset", "--limit", str(QUESTIONS))
         said = project.run(*run)
         asked = stats(gemini_url)
         assert QUESTIONS / 2 <= asked["served"] <= 50, "two questions a call, five personas, ten topics"

@@ -26,7 +26,7 @@ def ids(path: Path) -> str:
 
 
 def test_there_are_recipes() -> None:
-    assert {"quickstart.yaml", "wms.yaml"} <= {ids(path) for path in RECIPES}
+    assert {"laptop.yaml", "quickstart.yaml", "wms.yaml"} <= {ids(path) for path in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=ids)

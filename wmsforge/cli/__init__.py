@@ -16,6 +16,7 @@ COMMANDS = {
     "init": ("wmsforge.cli.init:init", "Make a project folder from a bundled recipe."),
     "check": ("wmsforge.cli.check:check", "Say everything that is wrong with a recipe, without running it."),
     "plan": ("wmsforge.cli.plan:plan", "Show what a run would do, why, and what it may cost."),
+    "doctor": ("wmsforge.cli.doctor:doctor", "Say whether a recipe can run on this machine."),
     "run": ("wmsforge.cli.run:run", "Run a recipe, or continue where it stopped."),
     "status": ("wmsforge.cli.status:status", "Show what a workspace holds."),
     "peek": ("wmsforge.cli.peek:peek", "Read rows of a step, rejected ones too."),

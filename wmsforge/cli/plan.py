@@ -11,6 +11,7 @@ from wmsforge.cli.table import print_table
 from wmsforge.cli.terminal import amount, as_json, clean
 
 if TYPE_CHECKING:
+    from wmsforge.recipe.environments_used import UsedEnvironment
     from wmsforge.recipe.plan import Plan, PlannedStep
     from wmsforge.run.sampling import Sampled
 
@@ -55,6 +56,7 @@ def _take_sample(context: click.Context, planned: Planned, limit: int) -> Sample
 def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
     from wmsforge.cli.money import by_model, paid_by_step, total
     from wmsforge.cli.quotes import HEADERS, notes, quote_rows, quotes_data
+    from wmsforge.recipe.environments_used import environments_used
     from wmsforge.recipe.estimate import estimate
     from wmsforge.recipe.models_called import notices
 
@@ -63,14 +65,19 @@ def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
     stored = {who: its.calls for who, its in paid.items()}
     quoted = estimate(plan, stored, taken.steps if taken else None)
     spent = total(paid.values())
+    running = [step for step in plan.steps.values() if not step.reused]
+    environments = environments_used(plan.recipe, [step.step for step in running], planned.host.registry)
     if as_data:
         money = quotes_data(quoted, plan.recipe.budget, by_model(paid), spent, taken)
-        click.echo(as_json(_data(plan) | money, indent=2))
+        click.echo(as_json(_data(plan, environments) | money, indent=2))
         return
     rows = [(step.step.id, ", ".join(_components(step)), _action(step), step.reason) for step in plan.steps.values()]
     print_table(("step", "component", "action", "why"), rows)
-    running = sum(not step.reused for step in plan.steps.values())
-    click.echo(f"{amount(running, 'steps')} of {len(plan.steps)} would run.")
+    click.echo(f"{amount(len(running), 'steps')} of {len(plan.steps)} would run.")
+    if environments:
+        click.echo()
+        cells = [(one.name, one.kind, one.state, ", ".join(one.steps)) for one in environments]
+        print_table(("environment", "for", "state", "steps"), cells)
     if not quoted.quotes:
         return
     click.echo()
@@ -79,7 +86,7 @@ def _show(planned: Planned, taken: Sampled | None, as_data: bool) -> None:
         click.echo(clean(line))
 
 
-def _data(plan: Plan) -> dict[str, Any]:
+def _data(plan: Plan, environments: list[UsedEnvironment]) -> dict[str, Any]:
     steps = [
         {
             "id": step.step.id,
@@ -90,6 +97,11 @@ def _data(plan: Plan) -> dict[str, Any]:
             "preview": step.preview,
             "fingerprint": step.fingerprint,
             "folder": str(step.folder),
+            "environments": [
+                {"name": one.name, "for": one.kind, "state": one.state}
+                for one in environments
+                if step.step.id in one.steps
+            ],
         }
         for step in plan.steps.values()
     ]

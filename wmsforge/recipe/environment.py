@@ -51,6 +51,21 @@ def has_variable(value: Any) -> bool:
     return isinstance(value, str) and any(match[0] != "$${" for match in _VARIABLE.finditer(value))
 
 
+def variables(value: Any) -> dict[str, bool]:
+    """Return the variables in a value as written, and whether each has to be set: somewhere it has no default."""
+    if isinstance(value, (dict, list)):
+        found: dict[str, bool] = {}
+        for item in value.values() if isinstance(value, dict) else value:
+            for name, needed in variables(item).items():
+                found[name] = needed or found.get(name, False)
+        return found
+    if not isinstance(value, str):
+        return {}
+    parts = [match[1].partition(":-") for match in _VARIABLE.finditer(value) if match[0] != "$${"]
+    bare = {name for name, default, _ in parts if not default}
+    return {name: name in bare for name, _, _ in parts}
+
+
 def mentions_variable(value: Any) -> bool:
     """Tell whether a variable stands anywhere in a value as written."""
     if isinstance(value, (dict, list)):

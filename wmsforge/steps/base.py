@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wmsforge.steps.embedder import Embedder
     from wmsforge.steps.expect import Expected, Range
     from wmsforge.steps.filter import Filter
+    from wmsforge.steps.machine import Finding, Machine
     from wmsforge.steps.retriever import Retriever
 
 
@@ -114,6 +115,13 @@ class Component:
 
     def environments(self) -> Sequence[EnvironmentUse]:
         """Return the environments that it needs."""
+        return ()
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        """Return what its options need beside its environments, and whether it is here.
+
+        `wmsforge doctor` shows it. Called before `open`; may read files, calls nobody and starts nothing.
+        """
         return ()
 
     def expect(self, items: Range) -> Expected | None:

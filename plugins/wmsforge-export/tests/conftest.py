@@ -195,8 +195,9 @@ def gemma_gguf(torch_here: None, tmp_path_factory: pytest.TempPathFactory) -> Pa
 @pytest.fixture(scope="session")
 def gemma(gemma_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Gemma 3 270M unpacked into a folder of bf16 safetensors, with a chat template."""
-    from wmsforge_export.jobs.gguf_tokenizer import load_gguf_tokenizer
+    pytest.importorskip("wmsforge_qlora")
     from wmsforge_export.jobs.loading import load_base
+    from wmsforge_qlora.jobs.gguf_tokenizer import load_gguf_tokenizer
 
     folder = tmp_path_factory.mktemp("gemma")
     load_base(str(gemma_gguf), None).save_pretrained(folder)

@@ -6,10 +6,11 @@ import pytest
 pytest.importorskip("gguf")
 pytest.importorskip("transformers")
 pytest.importorskip("xllamacpp")
+pytest.importorskip("wmsforge_qlora")
 
 from transformers import AutoTokenizer
-from wmsforge_export.jobs.gguf_tokenizer import build, load_gguf_tokenizer
 from wmsforge_export.jobs.served import _llama, post
+from wmsforge_qlora.jobs.gguf_tokenizer import load_gguf_tokenizer
 
 TEXTS = [
     "<start_of_turn>user\n크로스도킹이 뭔가요?<end_of_turn>\n<start_of_turn>model\n",
@@ -18,15 +19,6 @@ TEXTS = [
     "😀 이모지 龘 漢字",
     "  앞 공백",
 ]
-
-
-def test_the_piece_of_the_highest_score_is_merged_first():
-    tokens = ["<unk>", "a", "b", "c", "ab", "bc", "abc", "▁", "<go>"]
-    low = build(tokens, [0, 0, 0, 0, -1, -2, -3, 0, 0], [2, 1, 1, 1, 1, 1, 1, 1, 3], "<unk>")
-    assert low.encode("abc").tokens == ["abc"]
-    assert low.encode("bc<go>ab c").tokens == ["bc", "<go>", "ab", "▁", "c"]
-    no_whole = build(tokens[:6], [0, 0, 0, 0, -2, -1], [2, 1, 1, 1, 1, 1], "<unk>")
-    assert no_whole.encode("abc").tokens == ["a", "bc"]
 
 
 @pytest.mark.slow

@@ -9,11 +9,12 @@ import pytest
 
 pytest.importorskip("llmcompressor")
 
+from wmsforge_export import servers
 from wmsforge_export.jobs.fp8 import SCHEMES, quantize
 
 pytestmark = pytest.mark.slow
 
-SERVERS = {"sglang 0.5.23": "0.18.0", "vllm 0.33.0": "0.17.0"}
+SERVERS = {f"{server.name} {server.version}": server.compressed_tensors for server in servers.SERVERS}
 MEANT = {"dynamic": ("channel", "token"), "block": ("block", "group"), "static": ("tensor", "tensor")}
 """What a scheme is: the strategy of weights, and of activations."""
 READ = """

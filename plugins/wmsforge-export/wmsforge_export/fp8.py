@@ -13,10 +13,12 @@ from wmsforge.options import Env
 from wmsforge.records import Artifact
 from wmsforge.steps.base import EnvironmentUse
 from wmsforge.steps.exporter import ModelExporter
+from wmsforge.steps.machine import Finding, Machine
 from wmsforge_export.chain import handed_on, held_out_rows, model_folder
 from wmsforge_export.gate import gate
 from wmsforge_export.made import digest, made
-from wmsforge_export.parity import ParityOptions
+from wmsforge_export.parity import ParityOptions, check_key
+from wmsforge_export.servers import check_servers
 
 
 class Fp8(ModelExporter):
@@ -63,6 +65,10 @@ class Fp8(ModelExporter):
 
     def environments(self) -> Sequence[EnvironmentUse]:
         return [EnvironmentUse("fp8", self.options.env)]
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        where = f"steps.{self.context.step}"
+        return [*check_servers(self.options.scheme, machine, where), *check_key(self.options.parity)]
 
     async def export(self, model: Artifact) -> Artifact:
         step = self.context.step

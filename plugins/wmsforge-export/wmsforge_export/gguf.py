@@ -15,11 +15,12 @@ from wmsforge.options import Env
 from wmsforge.records import Artifact
 from wmsforge.steps.base import EnvironmentUse
 from wmsforge.steps.exporter import ModelExporter
+from wmsforge.steps.machine import Finding, Machine
 from wmsforge_export.chain import handed_on, held_out_rows, model_folder
 from wmsforge_export.gate import gate
 from wmsforge_export.made import digest, made
 from wmsforge_export.modelfile import Turns, render_modelfile
-from wmsforge_export.parity import ParityOptions
+from wmsforge_export.parity import ParityOptions, check_key
 
 
 class Gguf(ModelExporter):
@@ -45,6 +46,9 @@ class Gguf(ModelExporter):
 
     def environments(self) -> Sequence[EnvironmentUse]:
         return [EnvironmentUse("gguf", self.options.env), EnvironmentUse("merge", self.options.env)]
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        return check_key(self.options.parity)
 
     async def export(self, model: Artifact) -> Artifact:
         step = self.context.step

@@ -17,6 +17,7 @@ from wmsforge.options import Env
 from wmsforge.records import Artifact
 from wmsforge.steps.base import EnvironmentUse
 from wmsforge.steps.exporter import ModelExporter
+from wmsforge.steps.machine import Finding, Machine
 from wmsforge_export.card import render_model_card
 from wmsforge_export.licenses import base_license, forbids_commerce
 from wmsforge_export.made import MARKER, digest, made
@@ -53,6 +54,12 @@ class Hub(ModelExporter):
 
     def environments(self) -> Sequence[EnvironmentUse]:
         return [EnvironmentUse("merge", self.options.env)] if self.options.push else []
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        if not self.options.push or os.environ.get("HF_TOKEN"):
+            return []
+        what = "push: true uploads with the token in HF_TOKEN, which is not set; that of a login will do too"
+        return [Finding("warning", what, "export HF_TOKEN=...")]
 
     async def export(self, model: Artifact) -> Artifact:
         base = str(model.facts.get("base", ""))

@@ -13,10 +13,11 @@ from wmsforge.options import Env
 from wmsforge.records import Artifact
 from wmsforge.steps.base import EnvironmentUse
 from wmsforge.steps.exporter import ModelExporter
+from wmsforge.steps.machine import Finding, Machine
 from wmsforge_export.chain import adapter_source, handed_on, held_out_rows
 from wmsforge_export.gate import gate
 from wmsforge_export.made import digest, made
-from wmsforge_export.parity import MergeParity
+from wmsforge_export.parity import MergeParity, check_key
 
 
 class Merge(ModelExporter):
@@ -45,6 +46,9 @@ class Merge(ModelExporter):
 
     def environments(self) -> Sequence[EnvironmentUse]:
         return [EnvironmentUse("merge", self.options.env)]
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        return check_key(self.options.parity)
 
     async def export(self, model: Artifact) -> Artifact:
         step = self.context.step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from wmsforge.errors import StepError
 from wmsforge.options import Options
+from wmsforge.steps.machine import Finding
 
 _QUOTED_CHARS = 160
 
@@ -49,6 +51,18 @@ class MergeParity(ParityOptions):
     perplexity_ratio: float = Field(
         default=1.01, ge=1, description="Perplexity of the reference answers after the merge to that before, at most."
     )
+
+
+def check_key(options: ParityOptions) -> list[Finding]:
+    """Return whether the variable with the served model's key is set; nothing if none is asked or wants one."""
+    name = options.served.key_variable if options.served and options.prompts else ""
+    if not name or os.environ.get(name):
+        return []
+    return [
+        Finding(
+            "error", f"parity.served reads its key from the variable {name}, which is not set", f"export {name}=..."
+        )
+    ]
 
 
 def judge(figures: dict[str, Any], options: ParityOptions, step: str, hop: str, details: Path) -> None:

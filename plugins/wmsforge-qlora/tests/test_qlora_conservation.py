@@ -143,6 +143,17 @@ def test_rows_held_out_are_counted_and_written_for_others_to_measure_on(
     assert all(row["messages"] in everything for row in kept)
 
 
+def test_held_out_rows_keep_what_they_say_about_themselves(
+    tmp_path: Path, rows: Path, tiny: Path, report: ReportDouble
+) -> None:
+    metadata = {"sources": [{"path": "manual.txt", "span": [3, 9], "cited": True}]}
+    split = tmp_path / "own.eval.json"
+    split.write_text(json.dumps([{"messages": conversation(50), "metadata": metadata}]), encoding="utf-8")
+    prepared(job(tmp_path / "out", rows, tiny, eval_rows=str(split)), report)
+    (kept,) = (tmp_path / "out" / "held_out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert json.loads(kept)["metadata"] == metadata
+
+
 def test_the_datasets_own_eval_split_is_taken(tmp_path: Path, rows: Path, tiny: Path, report: ReportDouble) -> None:
     split = write(tmp_path / "own.eval.json", [conversation(50), conversation(51)])
     found = prepared(job(tmp_path / "out", rows, tiny, eval_rows=str(split)), report)

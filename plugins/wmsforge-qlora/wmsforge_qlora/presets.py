@@ -29,6 +29,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """The effective batch is 16 rows on both GPUs, as without a preset."""
+GPU_GIB: Mapping[str, float] = {"h100": 75, "h200": 135}
+"""Memory that a preset counts on, a little under what the driver tells of that GPU (80 and 140)."""
 
 
 def with_preset(written: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from wmsforge.errors import RecordError, StepError
 from wmsforge.files import file_digest
 from wmsforge.records import Artifact, content_id
 from wmsforge.steps.base import EnvironmentUse
+from wmsforge.steps.machine import Finding, Machine
 from wmsforge.steps.trainer import Trainer
+from wmsforge_qlora.fitting import check_machine
 from wmsforge_qlora.options import QloraOptions
 from wmsforge_qlora.places import Place, locate
 from wmsforge_qlora.presets import PRESETS
@@ -52,6 +54,9 @@ class QloraTrainer(Trainer):
 
     def environments(self) -> Sequence[EnvironmentUse]:
         return (EnvironmentUse(self._environment_name(), self.options.env),)
+
+    def doctor(self, machine: Machine) -> Sequence[Finding]:
+        return list(check_machine(self.options, machine, f"steps.{self.context.step}"))
 
     async def train(self, dataset: Artifact) -> Artifact:
         """See `Trainer.train`. `facts` has the losses before and after, the counts of rows, tokens and steps."""

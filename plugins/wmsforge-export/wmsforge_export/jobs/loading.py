@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,29 +89,11 @@ def load_folder(folder: str, dtype: torch.dtype | str = "auto") -> Any:
 
 
 def load_tokenizer(trained: Trained) -> Any:
-    """Load the tokenizer saved with the adapter, which has the template it was trained with; else the base's.
-
-    For a base from a GGUF file it is read from there, as llama.cpp reads it, and takes the adapter's template.
-    """
-    root, options = source(trained.base, trained.revision)
-    if "gguf_file" in options and Path(root).is_dir():
-        from wmsforge_export.jobs.gguf_tokenizer import load_gguf_tokenizer  # not in every environment
-
-        tokenizer = load_gguf_tokenizer(Path(root, options["gguf_file"]))
-        tokenizer.chat_template = _template_of(trained.adapter) or tokenizer.chat_template
-        return tokenizer
+    """Load the tokenizer saved with the adapter, which has the template it was trained with; else the base's."""
     if any(Path(trained.adapter, name).exists() for name in ("tokenizer.json", "tokenizer_config.json")):
         return AutoTokenizer.from_pretrained(trained.adapter)
+    root, options = source(trained.base, trained.revision)
     return AutoTokenizer.from_pretrained(root, **options)
-
-
-def _template_of(adapter: str) -> str | None:
-    """Return the chat template saved with an adapter, None if there is none."""
-    file = Path(adapter, "chat_template.jinja")
-    if file.exists():
-        return file.read_text(encoding="utf-8")
-    config = Path(adapter, "tokenizer_config.json")
-    return json.loads(config.read_text(encoding="utf-8")).get("chat_template") if config.exists() else None
 
 
 def with_adapter(trained: Trained, base: str, dtype: torch.dtype = torch.bfloat16) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,10 +15,11 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
     GgufConfig,
-    PreTrainedTokenizerFast,
 )
+from transformers.utils import cached_file
 
 from wmsforge.env.worker import JobError
+from wmsforge_qlora.jobs.gguf_tokenizer import load_gguf_tokenizer
 from wmsforge_qlora.jobs.guard import keep_layout
 from wmsforge_qlora.jobs.settings import Job
 
@@ -46,11 +48,12 @@ def load_tokenizer(job: Job) -> Any:
     """
     root, options = job.base.source()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(root, trust_remote_code=False, **options)
+        if job.base.gguf:
+            tokenizer = load_gguf_tokenizer(Path(cached_file(root, job.base.gguf, revision=job.base.revision)))
+        else:
+            tokenizer = AutoTokenizer.from_pretrained(root, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
         raise _not_loaded(job, error) from error
-    if job.base.gguf:
-        tokenizer = _plain(tokenizer)
     if tokenizer.eos_token_id is None:
         raise JobError(
             f"Step {job.step!r}: the tokenizer of {job.base.name} has no end token, so no answer could learn to end.\n"
@@ -59,17 +62,6 @@ def load_tokenizer(job: Job) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
-
-
-def _plain(tokenizer: Any) -> Any:
-    """Return a tokenizer that is nothing but what its file will say.
-
-    transformers 5.17 saves that of a GGUF file under its model's class, which splits words otherwise when it is loaded.
-    """
-    names = ("bos_token", "eos_token", "pad_token", "unk_token")
-    special = {name: getattr(tokenizer, name) for name in names if getattr(tokenizer, name) is not None}
-    template = tokenizer.chat_template
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer.backend_tokenizer, chat_template=template, **special)
 
 
 def load_config(job: Job) -> Any:

@@ -23,6 +23,8 @@ class Row:
     number: int
     """1-based, in the file."""
     messages: Messages
+    metadata: Any = None
+    """What the row says about itself, such as the sources of its answer."""
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -45,7 +47,7 @@ def read_rows(path: Path) -> list[Row]:
     rows = []
     for number, row in enumerate(found, 1):
         try:
-            rows.append(Row(path.name, number, _messages(row)))
+            rows.append(Row(path.name, number, _messages(row), row.get("metadata")))
         except (AttributeError, KeyError, TypeError) as error:
             raise JobError(
                 f"{path}, row {number}: there are no messages, conversations, or instruction and output in it.\n"
@@ -70,7 +72,8 @@ def hold_out(rows: list[Row], share: float, seed: int) -> tuple[list[Row], list[
 
 def write_rows(path: Path, rows: list[Row]) -> None:
     """Write conversations as JSON lines, for whoever measures on the same rows."""
-    lines = (json.dumps({"messages": row.messages}, ensure_ascii=False) for row in rows)
+    told = ({"messages": row.messages} | ({"metadata": row.metadata} if row.metadata else {}) for row in rows)
+    lines = (json.dumps(row, ensure_ascii=False) for row in told)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
