@@ -40,6 +40,7 @@ OFFERED = {
     ("answer_generator", "first-passage"),
     ("filter", "contains"),
     ("trainer", "count-trainer"),
+    ("trainer", "isolated-trainer"),
     ("exporter", "copy-model"),
     ("exporter", "plain-text"),
     ("server", "static-server"),

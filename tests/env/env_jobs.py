@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,37 @@ def double(data: dict[str, Any], report: Report) -> dict[str, Any]:
 
 def echo(data: dict[str, Any], report: Report) -> dict[str, Any]:
     return {"text": data["text"]}
+
+
+def leaks(data: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Say a secret in every way that a job can, and in two halves of one line."""
+    key = data["key"]
+    print(f"token {key}, {json.dumps({'t': key})}, https://me:pass@host/x", flush=True)
+    os.write(2, b"half " + key[:5].encode())
+    os.write(2, key[5:].encode() + b" whole\n")
+    report.warn(f"warned of {key}")
+    report.note(f"noted {key}")
+    if data["then"] == "die":
+        os.write(2, b"no newline " + key.encode())
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise RuntimeError(f"refused {key}")
+
+
+def temporary(data: dict[str, Any], report: Report) -> dict[str, Any]:
+    folder = tempfile.mkdtemp()
+    Path(folder, "file").touch()
+    Path(data["told"]).write_text(folder, encoding="utf-8")
+    if data["then"] == "wait":
+        time.sleep(600)
+    return {}
+
+
+def prints_much(data: dict[str, Any], report: Report) -> dict[str, Any]:
+    """Print lines, and one long line without end that holds a secret at every 1,000 bytes."""
+    for number in range(200_000):
+        print("line", number)
+    sys.stdout.write((data["key"] + "." * (1000 - len(data["key"]))) * 1000)
+    return {}
 
 
 def user_error(data: dict[str, Any], report: Report) -> dict[str, Any]:

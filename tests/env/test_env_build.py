@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
-import time
-import zipfile
 from pathlib import Path
 
 import pytest
+from tiny_index import TinyIndex, make_wheel
 
-from wmsforge.env import build as building
+from wmsforge.env import commands
 from wmsforge.env.build import READY, build, differences, find, folder_of, remove
 from wmsforge.env.locks import EnvironmentOffer, Lock, read_pins
 from wmsforge.errors import PluginError, StepError
 
 ROOT = Path(__file__).parents[2]
 OFFER = EnvironmentOffer("tiny", "wmsforge:locks", "tiny", "For tests.", "wmsforge-tiny")
-
-
-def make_wheel(folder: Path, version: str) -> None:
-    """A pure-Python wheel `tinydep` that says its version."""
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"tinydep-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"tinydep-{version}-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("tinydep.py", f"version = {version!r}\n")
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tinydep\nVersion: {version}\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        names = ["tinydep.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD"]
-        wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in names))
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("WMSFORGE_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("untold")
 
 
 @pytest.fixture
@@ -55,12 +36,13 @@ def lock_of(tmp_path: Path, text: str) -> Lock:
 
 
 def test_an_environment_is_built_from_wheels_alone_found_again_checked_and_removed(
-    tmp_path: Path, wheels: Path
+    builder: str, tmp_path: Path, wheels: Path
 ) -> None:
     lock, said = lock_of(tmp_path, "# a comment\ntinydep==1.0\n"), list[str]()
     assert find(OFFER, lock) is None
     built = build(OFFER, lock, said.append, wheels)
     assert find(OFFER, lock) == built and built.folder == folder_of(OFFER, lock)
+    assert json.loads((built.folder / READY).read_text())["builder"].startswith(builder)
     version = [str(built.python), "-c", "import tinydep; print(tinydep.version)"]
     assert subprocess.run(version, capture_output=True, text=True, check=True).stdout == "1.0\n"
     assert differences(built.python, lock) == []
@@ -101,40 +83,64 @@ from wmsforge.env.build import build
 from wmsforge.env.locks import EnvironmentOffer, Lock, read_pins
 lock = Path(sys.argv[1])
 offer = EnvironmentOffer("tiny", "wmsforge:locks", "tiny", "For tests.", "wmsforge-tiny")
-build(offer, Lock(lock, read_pins(lock)), print, Path(sys.argv[2]))
+build(offer, Lock(lock, read_pins(lock)), print)
 """
 
 
-def start(lock: Lock, wheels: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-u", "-c", BUILD, str(lock.path), str(wheels)]
-    return subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
+def other(builder: str) -> str:
+    """Return the variable that names the index to the builder that does not build."""
+    return {"pip": "UV_DEFAULT_INDEX", "uv": "PIP_INDEX_URL"}[builder]
 
 
-def test_of_two_processes_one_builds_and_the_other_waits_and_says_so(tmp_path: Path, wheels: Path) -> None:
+def start(lock: Lock, variable: str, index: TinyIndex) -> subprocess.Popen[str]:
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), variable: index.url}
+    command = [sys.executable, "-u", "-c", BUILD, str(lock.path)]
+    return subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+
+
+def test_of_two_processes_one_builds_and_the_other_waits_and_says_so(
+    builder: str, tmp_path: Path, wheels: Path
+) -> None:
     lock = lock_of(tmp_path, "tinydep==1.0\n")
-    both = [start(lock, wheels), start(lock, wheels)]
-    said = sorted(process.communicate(timeout=120)[0] for process in both)
-    assert [process.returncode for process in both] == [0, 0]
-    assert "another process builds it, waiting" in said[0] and "installing" not in said[0]
-    assert "installing 1 packages" in said[1] and "ready" in said[1]
+    with TinyIndex(wheels) as index:
+        index.may_go.clear()
+        first = start(lock, other(builder), index)
+        assert index.held.wait(30)
+        second = start(lock, other(builder), index)
+        assert second.stdout is not None and "another process builds it, waiting" in second.stdout.readline()
+        index.may_go.set()
+        said = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert "installing 1 packages" in said[0] and "ready" in said[0]
+    assert said[1] == ""
+    assert sum(path.endswith(".whl") for path in index.asked) == 1
 
 
-def test_a_build_whose_host_is_killed_is_not_built_beside_but_after(tmp_path: Path, wheels: Path) -> None:
-    lock = lock_of(tmp_path, "tinydep==1.0\n")
-    first = start(lock, wheels)
-    while not folder_of(OFFER, lock).exists():
-        time.sleep(0.01)
-    first.kill()
-    first.communicate()
-    said = list[str]()
-    built = build(OFFER, lock, said.append, wheels)
+def test_a_build_whose_host_is_killed_is_not_built_beside_but_after(
+    builder: str, tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, said = lock_of(tmp_path, "tinydep==1.0\n"), list[str]()
+    with TinyIndex(wheels) as index:
+        index.may_go.clear()
+        first = start(lock, other(builder), index)
+        assert index.held.wait(30)
+        first.kill()
+        first.communicate()
+
+        def say(line: str) -> None:
+            said.append(line)
+            index.may_go.set()
+
+        monkeypatch.setenv(other(builder), index.url)
+        built = build(OFFER, lock, say)
+    assert said[0].endswith("another process builds it, waiting")  # what the dead one started holds the lock
+    assert "installing 1 packages" in said[1]
     assert differences(built.python, lock) == []
-    assert said[0].endswith("another process builds it, waiting")  # the installer goes on and holds the lock
 
 
 def test_a_build_can_be_stopped(tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock, stop = lock_of(tmp_path, "tinydep==1.0\n"), threading.Event()
-    monkeypatch.setattr(building, "POLL_S", 0.02)
+    monkeypatch.setattr(commands, "POLL_S", 0.02)
     with pytest.raises(StepError, match=r"was stopped\.\n"):
         build(OFFER, lock, lambda line: stop.set(), wheels, stop)
     assert find(OFFER, lock) is None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from wmsforge.env import process
+from wmsforge.env.masked_log import MaskedLog
 from wmsforge.env.process import Job, run_job
 from wmsforge.errors import StepError
 
@@ -157,9 +160,65 @@ async def test_a_cancelled_job_that_does_not_listen_is_killed(
     assert await gone([int(started.read_text())])
 
 
+@pytest.mark.parametrize("then", ["raise", "die"])
+async def test_a_secret_is_in_no_log_warning_note_or_error(code: Path, tmp_path: Path, then: str) -> None:
+    key = 'k3y "with" quotes \\ and 한글'
+    told: dict[str, list[str]] = {"warn": [], "note": []}
+    listeners = {name: told[name].append for name in told}
+    asked = job(tmp_path, "leaks", {"key": key, "then": then}, secrets={key: "${KEY}"}, **listeners)
+    with pytest.raises(StepError) as error:
+        await run(code, asked)
+    log = (tmp_path / "logs" / "tuned.log").read_text()
+    assert log.startswith('token ${KEY}, {"t": "${KEY}"}, https://***@host/x\nhalf ${KEY} whole\n')
+    assert told == {"warn": ["warned of ${KEY}"], "note": ["noted ${KEY}"]}
+    assert ("no newline ${KEY}" if then == "die" else "RuntimeError: refused ${KEY}") in str(error.value)
+    assert "k3y" not in str(error.value) + log
+
+
+async def test_a_log_of_many_lines_and_one_without_end_is_whole(code: Path, tmp_path: Path) -> None:
+    await run(code, job(tmp_path, "prints_much", {"key": "k3y-of-mine"}, secrets={"k3y-of-mine": "${KEY}"}))
+    *lines, last = (tmp_path / "logs" / "tuned.log").read_text().splitlines()
+    assert lines == [f"line {number}" for number in range(200_000)]
+    assert last == ("${KEY}" + "." * (1000 - len("k3y-of-mine"))) * 1000
+
+
+async def test_a_log_that_cannot_be_written_ends_the_job_and_is_told(
+    code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_space(log: MaskedLog, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(MaskedLog, "_write", no_space)
+    with pytest.raises(StepError, match=r"exit code 1 (.|\n)*\(the log could not be written: .*No space left"):
+        await run(code, job(tmp_path, "prints_much", {"key": "k"}))
+
+
+async def test_temporary_files_of_a_job_go_with_it(code: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    await run(code, job(tmp_path, "temporary", {"told": str(told), "then": "return"}))
+    assert not Path(told.read_text()).parent.exists()
+    assert Path(told.read_text()).parent.parent == Path(tempfile.gettempdir())
+
+
+async def test_temporary_files_go_with_a_host_that_is_killed(code: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    program = HOST.replace('"pids": sys.argv[2]', '"told": sys.argv[2]').replace("leaves_a_child", "temporary")
+    arguments = [sys.executable, "-c", program, str(code), str(told), str(tmp_path / "log")]
+    host = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})  # noqa: ASYNC220
+    async with asyncio.timeout(30):
+        while not told.exists() or not told.read_text():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.05)
+    host.kill()
+    host.wait()
+    async with asyncio.timeout(10):
+        while Path(told.read_text()).parent.exists():  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+
+
 HOST = """
 import asyncio, sys
 from pathlib import Path
+from wmsforge.env.masked_log import MaskedLog
 from wmsforge.env.process import Job, run_job
 data = {"pids": sys.argv[2], "then": "wait"}
 asyncio.run(run_job(Path(sys.executable), Path(sys.argv[1]),

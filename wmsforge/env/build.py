@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +16,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from wmsforge.env import commands
+from wmsforge.env.commands import Surroundings, check_stop, run_command
+from wmsforge.env.installers import installer, pip_download
 from wmsforge.env.locks import EnvironmentOffer, Lock, normal
 from wmsforge.errors import StepError
 from wmsforge.files import write_atomically
@@ -25,8 +26,6 @@ from wmsforge.home import home
 
 READY = "wmsforge.json"
 """The marker, written last; it says what the environment was built from."""
-QUOTED_LINES = 12
-POLL_S = 0.1
 _LIST = "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
 
 
@@ -64,7 +63,7 @@ def build(
 ) -> Built:
     """Build it, or wait for another process that does; return it when it is ready.
 
-    pip does the work, with all of its own settings: index, find-links, proxy, certificates, constraints.
+    uv does the work where it is installed, else pip; both with what either was told, see `indexes`.
 
     Args:
         say: Told what is going on, a line at a time.
@@ -72,7 +71,7 @@ def build(
         stop: Set by another thread to end the build; what there is of it is not ready and is made anew.
 
     Raises:
-        StepError: If pip fails or is stopped; names the log.
+        StepError: If the builder fails or is stopped; names the log.
     """
     folder = folder_of(offer, lock)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -81,20 +80,20 @@ def build(
         ready = find(offer, lock)
         if ready is not None:
             return ready
-        say(f"environment {offer.name}: installing {len(lock.pins)} packages into {folder}")
+        builder = installer()
+        say(f"environment {offer.name}: installing {len(lock.pins)} packages with {builder.name} into {folder}")
         shutil.rmtree(folder, ignore_errors=True)  # what a killed build left
         log = folder.with_suffix(".log")
-        with log.open("wb") as out:
-            _run([sys.executable, "-m", "venv", str(folder)], out, log, offer, held, stop)
-            python = folder / "bin" / "python"
-            offline = [] if wheels is None else ["--no-index", "--find-links", str(wheels.absolute())]
-            command = [str(python), "-m", "pip", "install", "--no-input", "--no-deps", *offline, "-r", str(lock.path)]
-            _run(command, out, log, offer, held, stop)
+        log.write_bytes(b"")
+        around = Surroundings(_named(offer), log, builder.variables, builder.mask, held, stop)
+        for command in builder.commands(folder, lock.path, wheels):
+            run_command(command, around)
+        python = folder / "bin" / "python"
         problems = differences(python, lock)
         if problems:
             raise StepError(
                 f"The environment {offer.name!r} is not what its lock says: {'; '.join(problems[:5])}.\n"
-                f"See what pip did: {log}"
+                f"See what {builder.name} did: {log}"
             )
         facts: dict[str, Any] = {
             "name": offer.name,
@@ -102,6 +101,7 @@ def build(
             "lock": lock.path.name,
             "digest": lock.digest,
             "python": platform.python_version(),
+            "builder": builder.version or builder.name,
             "base": str(Path(sys.executable).resolve()),
             "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -113,7 +113,7 @@ def build(
 def differences(python: Path, lock: Lock) -> list[str]:
     """Return how what is installed differs from the lock, in words; empty if it does not."""
     try:
-        told = subprocess.run([str(python), "-c", _LIST], capture_output=True, text=True, check=True)
+        told = subprocess.run([str(python), "-I", "-c", _LIST], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
         return [f"its Python does not run ({error}); the one it was made from may have been moved"]
     there = {normal(name): version or "" for name, version in json.loads(told.stdout) if name}  # no name: torn
@@ -133,9 +133,10 @@ def download(offer: EnvironmentOffer, lock: Lock, folder: Path, say: Callable[[s
     folder.mkdir(parents=True, exist_ok=True)
     say(f"environment {offer.name}: downloading {len(lock.pins)} packages into {folder}")
     log = folder / "download.log"
-    with log.open("wb") as out:
-        command = [sys.executable, "-m", "pip", "download", "--no-input", "--no-deps", "--dest", str(folder)]
-        _run([*command, "-r", str(lock.path)], out, log, offer)
+    log.write_bytes(b"")
+    pip = pip_download()
+    command = [sys.executable, "-m", "pip", "download", "--no-input", "--no-deps", "--dest", str(folder)]
+    run_command([*command, "-r", str(lock.path)], Surroundings(_named(offer), log, pip.variables, pip.mask))
 
 
 def remove(name: str) -> list[Path]:
@@ -149,47 +150,8 @@ def remove(name: str) -> list[Path]:
     return found
 
 
-def _run(
-    command: list[str],
-    out: Any,
-    log: Path,
-    offer: EnvironmentOffer,
-    held: int | None = None,
-    stop: threading.Event | None = None,
-) -> None:
-    """Run a command to its end.
-
-    Args:
-        held: Descriptor of a file lock that the command keeps when this process is killed: no one builds beside it.
-    """
-    variables = {**os.environ, "PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=subprocess.STDOUT,
-        env=variables,
-        pass_fds=() if held is None else (held,),
-        start_new_session=True,  # so that all of it can be ended
-    )
-    try:
-        while process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_S)
-            _check_stop(stop, offer.name)
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
-    if process.returncode:
-        last = log.read_text("utf-8", errors="replace").splitlines()[-QUOTED_LINES:]
-        raise StepError(
-            f"The environment {offer.name!r} of {offer.plugin} could not be built: "
-            f"{Path(command[0]).name} {' '.join(command[1:5])} ... ended with {process.returncode}.\n"
-            + "\n".join(f"  {line}" for line in last)
-            + f"\nThe whole log: {log}\nMend this (network, index, disk) and run the same command again."
-        )
+def _named(offer: EnvironmentOffer) -> str:
+    return f"environment {offer.name!r} of {offer.plugin}"
 
 
 @contextlib.contextmanager
@@ -201,8 +163,8 @@ def _alone(path: Path, waits: Callable[[], None], stop: threading.Event | None =
             if not told:
                 waits()
                 told = True
-            _check_stop(stop, path.stem)
-            (stop or threading.Event()).wait(POLL_S)
+            check_stop(stop, f"environment {path.stem!r}")
+            (stop or threading.Event()).wait(commands.POLL_S)
         yield file.fileno()
 
 
@@ -212,8 +174,3 @@ def _taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _check_stop(stop: threading.Event | None, name: str) -> None:
-    if stop is not None and stop.is_set():
-        raise StepError(f"The build of the environment {name!r} was stopped.\nThe same command builds it.")

@@ -6,14 +6,19 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wmsforge.env.failures import FailedJobError, died, failed
+from wmsforge.env.masked_log import MaskedLog
 from wmsforge.env.worker import LIFELINE, PROTOCOL
 from wmsforge.errors import StepError
+from wmsforge.masking import Mask
 
 SILENCE_S = 600.0
 """A worker that sends nothing, not even its heartbeat, for so long is given up: C code may hold it for minutes."""
@@ -23,7 +28,8 @@ EXIT_S = 10.0
 """How long a worker has to exit after its job is done; threads or children of the job may keep it."""
 POLL_S = 0.05
 LINE_BYTES = 64 * 1024 * 1024
-QUOTED_LINES = 15
+DRAIN_S = 1.0
+"""How long a log may take to end; what an unruly job put into a group of its own may hold it open."""
 
 
 @dataclass
@@ -43,6 +49,8 @@ class Job:
     note: Callable[[str], None] = lambda text: None
     hello: Callable[[Mapping[str, Any]], None] = lambda facts: None
     silence_s: float = SILENCE_S
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secret -> what stands in its place in the log, in warnings, notes and errors."""
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -59,56 +67,66 @@ async def run_job(python: Path, code: Path, job: Job) -> dict[str, Any]:
         StepError: If the job says that the user must change something, breaks, runs out of memory or dies.
     """
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    own_folder = tempfile.mkdtemp(prefix="wmsforge-")
     lifeline, ours = os.pipe()
+    mask = Mask(job.secrets)
+    log = MaskedLog(job.log, mask)
     try:
-        process = await _start(python, code, job, lifeline)
-        os.close(lifeline)
-        lifeline = -1
         try:
-            return await _listen(process, job)
-        except BaseException:
+            process = await _start(python, code, job, lifeline, log.end, own_folder)
+        finally:
+            os.close(lifeline)
+            log.handed_over()
+        try:
+            return await _listen(process, job, mask)
+        except BaseException as error:
             await _end(process)
+            if isinstance(error, FailedJobError):
+                await asyncio.to_thread(log.wait, DRAIN_S)  # the worker's last words may still be on their way
+                raise error.told(log, mask) from None
             raise
         finally:
             # Children of the job may hold the pipes open, and asyncio then keeps them until the loop is gone.
             process._transport.close()  # type: ignore[attr-defined]
     finally:
-        if lifeline >= 0:
-            os.close(lifeline)
         os.close(ours)  # whatever the worker left behind dies with this
+        log.wait(DRAIN_S)
+        shutil.rmtree(own_folder, ignore_errors=True)  # the worker's watcher may be at it already
 
 
-async def _start(python: Path, code: Path, job: Job, lifeline: int) -> asyncio.subprocess.Process:
+async def _start(
+    python: Path, code: Path, job: Job, lifeline: int, log: int, own_folder: str
+) -> asyncio.subprocess.Process:
     variables = {
         **os.environ,
         **job.environ,
         "PYTHONPATH": str(code),
         "PYTHONUNBUFFERED": "1",
         "PYTHONNOUSERSITE": "1",
-        LIFELINE: str(lifeline),
+        "TMPDIR": own_folder,
+        LIFELINE: f"{lifeline}:{own_folder}",
     }
-    with job.log.open("ab") as log:
-        try:
-            return await asyncio.create_subprocess_exec(
-                str(python),
-                "-m",
-                "wmsforge.env.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=variables,
-                limit=LINE_BYTES,
-                pass_fds=[lifeline],
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise StepError(
-                f"Step {job.step!r}: {python} cannot be run: {error}.\n"
-                f"Correct the option env, or build the environment again: wmsforge env build"
-            ) from error
+    try:
+        return await asyncio.create_subprocess_exec(
+            str(python),
+            "-m",
+            "wmsforge.env.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+            env=variables,
+            limit=LINE_BYTES,
+            pass_fds=[lifeline],
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StepError(
+            f"Step {job.step!r}: {python} cannot be run: {error}.\n"
+            f"Correct the option env, or build the environment again: wmsforge env build"
+        ) from error
 
 
-async def _listen(process: asyncio.subprocess.Process, job: Job) -> dict[str, Any]:
+async def _listen(process: asyncio.subprocess.Process, job: Job, mask: Mask) -> dict[str, Any]:
     assert process.stdin is not None and process.stdout is not None  # both are pipes
     with contextlib.suppress(ConnectionError):  # it died before it read this, which the loop below notices
         process.stdin.write(json.dumps({"job": job.target, "data": job.data}).encode() + b"\n")
@@ -117,7 +135,7 @@ async def _listen(process: asyncio.subprocess.Process, job: Job) -> dict[str, An
         line = await _next_line(process, job)
         if not line.endswith(b"\n"):
             await _exited(process, EXIT_S)
-            raise _died(process.returncode, job)
+            raise died(job.step, process.returncode, job.out_of_memory)
         told = json.loads(line)
         match told.pop("t"):
             case "hello":
@@ -126,11 +144,11 @@ async def _listen(process: asyncio.subprocess.Process, job: Job) -> dict[str, An
             case "progress":
                 job.progress(told)
             case "warn":
-                job.warn(told["text"])
+                job.warn(mask(told["text"]))
             case "note":
-                job.note(told["text"])
+                job.note(mask(told["text"]))
             case "error":
-                raise _failed(told, job)
+                raise failed(job.step, told, job.out_of_memory)
             case "done":
                 await _exited(process, EXIT_S)
                 result: dict[str, Any] = told["result"]
@@ -156,8 +174,8 @@ async def _next_line(process: asyncio.subprocess.Process, job: Job) -> bytes:
         watching.cancel()
     if process.returncode is not None:
         return b""
-    raise StepError(
-        f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n{_log(job)}"
+    raise FailedJobError(
+        f"Step {job.step!r}: its worker gave no sign of life for {job.silence_s:,.0f} s and was stopped.\n"
     )
 
 
@@ -189,36 +207,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _check(told: Mapping[str, Any], job: Job) -> None:
     if told["protocol"] != PROTOCOL:
         raise StepError(f"Step {job.step!r}: its worker speaks protocol {told['protocol']}, this is {PROTOCOL}.")
-
-
-def _failed(told: Mapping[str, Any], job: Job) -> StepError:
-    if told["kind"] == "user":
-        message = told["message"].removeprefix(f"Step {job.step!r}: ")  # a job may name its step itself
-        return StepError(f"Step {job.step!r}: {message}")
-    if told["kind"] == "memory":
-        return _out_of_memory(told["message"], job)
-    return StepError(
-        f"Step {job.step!r} broke in its environment: {told['message']}\n"
-        f"This is a fault of the component or of its environment. {_log(job)}"
-    )
-
-
-def _died(code: int | None, job: Job) -> StepError:
-    if code is None:
-        return StepError(f"Step {job.step!r}: its worker closed the connection before its job was done.\n{_log(job)}")
-    if code == -signal.SIGKILL:
-        return _out_of_memory("its worker was killed (signal 9), as a system does when memory runs out", job)
-    how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
-    return StepError(f"Step {job.step!r}: its worker ended with {how} before its job was done.\n{_log(job)}")
-
-
-def _out_of_memory(what: str, job: Job) -> StepError:
-    advice = f"Change: {job.out_of_memory}\n" if job.out_of_memory else ""
-    return StepError(f"Step {job.step!r} ran out of memory: {what}.\n{advice}{_log(job)}")
-
-
-def _log(job: Job) -> str:
-    """Return the end of the log, where it is, and how to go on."""
-    last = job.log.read_text("utf-8", errors="replace").splitlines()[-QUOTED_LINES:] if job.log.is_file() else []
-    quoted = "".join(f"  {line[:400]}\n" for line in last)
-    return f"The last of its log:\n{quoted}The whole log: {job.log}\nThe same command goes on from what is finished."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from wmsforge.env.installers import Installer, pip_download
 from wmsforge.env.locks import Lock
 from wmsforge.errors import StepError
 
@@ -30,40 +30,42 @@ class CannotTellError(StepError):
 def resolver() -> Iterator[Callable[[Lock], str]]:
     """Give a function that returns pip's last words where a lock does not resolve, empty where it does.
 
-    It takes seconds: pip asks with all its own settings and reads the metadata of each pin, of indexes without
+    It takes seconds: pip asks with what it and uv were told, and reads the metadata of each pin, of indexes without
     metadata files the package itself. Where the pip here is older than 25.3, a newer one is put into a temporary
     folder, from the same index.
 
     Raises:
-        CannotTellError: If there is no pip, or no newer one to be had.
+        CannotTellError: If there is no pip, or no newer one to be had, or settings cannot be read.
     """
+    try:
+        pip = pip_download()
+    except StepError as error:
+        raise CannotTellError(str(error)) from error
     told = subprocess.run([*_PIP, "--version"], capture_output=True, text=True, check=False)
     found = re.match(r"pip (\d+)\.(\d+)", told.stdout)
     if found is None:
         raise CannotTellError("the Python that runs wmsforge has no pip\npython -m ensurepip")
     if (int(found[1]), int(found[2])) >= METADATA_ONLY:
-        yield partial(_failure, "")
+        yield partial(_failure, pip, "")
         return
     with tempfile.TemporaryDirectory(prefix="wmsforge-pip-") as folder:
         wanted = "pip>={}.{}".format(*METADATA_ONLY)
-        said = _run(["install", "--no-deps", "--target", folder, wanted], "")
+        said = _run(["install", "--no-deps", "--target", folder, wanted], pip, "")
         if said:
             why = f"{found[0]} would download every package to tell, and a newer one is not to be had: {said}"
             raise CannotTellError(f"{why}\npython -m pip install --upgrade pip")
-        yield partial(_failure, folder)
+        yield partial(_failure, pip, folder)
 
 
-def _failure(folder: str, lock: Lock) -> str:
-    return _run(["install", "--dry-run", "--no-deps", "--ignore-installed", "-r", str(lock.path)], folder)
+def _failure(pip: Installer, folder: str, lock: Lock) -> str:
+    return _run(["install", "--dry-run", "--no-deps", "--ignore-installed", "-r", str(lock.path)], pip, folder)
 
 
-def _run(arguments: Sequence[str], folder: str) -> str:
+def _run(arguments: Sequence[str], pip: Installer, folder: str) -> str:
     """Run the pip here, or the one in a folder; return its last words if it fails."""
     # One try more and not five: where there is no network, this is to say so before long.
     command = [*_PIP, *arguments, "--no-input", "--retries", "1"]
-    variables = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    if folder:
-        variables["PYTHONPATH"] = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
+    variables = {**pip.variables, "PYTHONPATH": folder} if folder else pip.variables
     try:
         told = subprocess.run(
             command,
@@ -78,7 +80,7 @@ def _run(arguments: Sequence[str], folder: str) -> str:
         return f"pip did not end in {TIMEOUT_S:.0f} s"
     if not told.returncode:
         return ""
-    return re.sub(r"//[^/@\s]+@", "//***@", _last_words(told))  # a password in an index's address
+    return pip.mask(_last_words(told))  # a password in an index's address
 
 
 def _last_words(told: subprocess.CompletedProcess[str]) -> str:

@@ -14,18 +14,18 @@ import importlib
 import importlib.metadata
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
 from typing import Any, BinaryIO, Protocol
 
 PROTOCOL = 1
 BEAT_S = 1.0
 LIFELINE = "WMSFORGE_LIFELINE"
-"""Variable that names the descriptor which closes when the host is gone."""
-OF_NOTE = ("torch", "transformers", "trl", "peft", "bitsandbytes", "accelerate", "datasets", "llmcompressor")
-"""Distributions whose versions the host keeps with the results, where they are installed."""
+"""Variable DESCRIPTOR:FOLDER: what closes when the host is gone, and the folder for temporary files that goes then."""
 
 
 class JobError(Exception):
@@ -80,7 +80,8 @@ def main() -> int:
     os.close(nothing)
     os.dup2(2, 1)
     if LIFELINE in os.environ:
-        _die_with_the_host(int(os.environ.pop(LIFELINE)), (control, out))
+        lifeline, _, folder = os.environ.pop(LIFELINE).partition(":")
+        _die_with_the_host(int(lifeline), folder, (control, out))
     report = PipeReport(out)
     report.send("hello", protocol=PROTOCOL, python=sys.version.split()[0], prefix=sys.prefix, dists=_dists())
     asked = json.loads(control.readline())
@@ -101,17 +102,30 @@ def main() -> int:
     return 0
 
 
-def _die_with_the_host(lifeline: int, ours: tuple[BinaryIO, ...]) -> None:
-    """Fork a watcher that kills the whole process group, the job's own children too, when the host is gone."""
+def _die_with_the_host(lifeline: int, folder: str, ours: tuple[BinaryIO, ...]) -> None:
+    """Fork a watcher that kills the whole process group, the job's own children too, when the host is gone.
+
+    The folder goes with them; a host that is not killed removes it itself.
+    """
     if os.fork():
         os.close(lifeline)
         return
     for file in ours:
         file.close()
+    os.dup2(0, 1)  # nothing, as 0 is: the log must end although this goes on
+    os.dup2(0, 2)
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
+    watcher = os.getpid()
     os.read(lifeline, 1)  # returns when the other end is closed, however that came
-    os.killpg(0, signal.SIGKILL)
+    cleaner = os.fork()
+    if cleaner:
+        os.setpgid(cleaner, cleaner)  # it outlives the group for a moment
+        os.killpg(0, signal.SIGKILL)
+    while os.getppid() == watcher:
+        time.sleep(0.01)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(0)
 
 
 def _listen(control: BinaryIO, report: PipeReport) -> None:
@@ -130,10 +144,11 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _dists() -> dict[str, str]:
-    found = {}
-    for name in OF_NOTE:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
+    """Return what is installed here and its versions."""
+    found: dict[str, str] = {}
+    for one in importlib.metadata.distributions():
+        if one.name:  # no name: torn
+            found.setdefault(one.name, one.version)  # of two, the first is imported
     return found
 
 

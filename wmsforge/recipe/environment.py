@@ -6,12 +6,12 @@ and no message shows what they stood for.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wmsforge.masking import hide
 from wmsforge.yaml.yaml12 import Path
 
 _VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
@@ -32,17 +32,7 @@ class Replaced:
 
     def hide(self, message: str) -> str:
         """Return a message with every text from the environment named by its variable."""
-        names = {form: name for text, name in self.secrets.items() for form in _forms(text)}
-        if not names:
-            return message
-        longest_first = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
-        return re.sub(longest_first, lambda match: "${" + names[match[0]] + "}", message)
-
-
-def _forms(text: str) -> set[str]:
-    """Return a text as a message may hold it: plain, inside of Python's quotes of either kind, inside of JSON."""
-    both_quotes = repr(text + "'\"")[1:-4]
-    return {text, repr(text)[1:-1], both_quotes, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        return hide(message, {text: "${" + name + "}" for text, name in self.secrets.items()})
 
 
 def replace(value: Any, environ: Mapping[str, str]) -> Replaced:

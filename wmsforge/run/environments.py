@@ -27,12 +27,14 @@ class Environments:
 
     Args:
         folder: Of the run; each step's jobs have one log in it.
+        secrets: Secret -> what stands in its place in logs and messages of jobs.
     """
 
-    def __init__(self, registry: Registry, events: Events, folder: Path) -> None:
+    def __init__(self, registry: Registry, events: Events, folder: Path, secrets: Mapping[str, str]) -> None:
         self._registry = registry
         self._events = events
         self._folder = folder
+        self._secrets = secrets
         self._used: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -68,23 +70,34 @@ class Environments:
     def _open(self, step: str, offer: EnvironmentOffer, python: Path, digest: str) -> OpenEnvironment:
         code = code_folder(self._folder, ("wmsforge", offer.package))
         facts = self._used[step].setdefault(offer.name, {"digest": digest})
-        return OpenEnvironment(step, python, code, self._folder / LOGS / f"{step}.log", facts, self._events)
+        log = self._folder / LOGS / f"{step}.log"
+        return OpenEnvironment(step, python, code, log, facts, self._events, self._secrets)
 
     def used(self, step: str) -> dict[str, dict[str, Any]]:
-        """Return the environments in which a step's jobs ran: digest, Python and main packages of each."""
+        """Return the environments in which a step's jobs ran: digest, Python and packages of each."""
         return dict(self._used[step])
 
 
 class OpenEnvironment:
     """See `wmsforge.steps.base.Environment`."""
 
-    def __init__(self, step: str, python: Path, code: Path, log: Path, facts: dict[str, Any], events: Events) -> None:
+    def __init__(
+        self,
+        step: str,
+        python: Path,
+        code: Path,
+        log: Path,
+        facts: dict[str, Any],
+        events: Events,
+        secrets: Mapping[str, str],
+    ) -> None:
         self.python = python
         self._step = step
         self._code = code
         self._log = log
         self._facts = facts
         self._events = events
+        self._secrets = secrets
 
     async def run(self, job: str, data: Mapping[str, Any], *, out_of_memory: str = "") -> dict[str, Any]:
         """See `Environment.run`."""
@@ -97,6 +110,7 @@ class OpenEnvironment:
                 data=data,
                 log=self._log,
                 out_of_memory=out_of_memory,
+                secrets=self._secrets,
                 progress=lambda told: self._events.emit("progress", step=self._step, **told),
                 warn=lambda text: self._events.warn(self._step, text),
                 note=lambda text: self._events.emit("note", step=self._step, text=text),

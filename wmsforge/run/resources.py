@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from wmsforge.run.embedding import LimitedEmbedder
 from wmsforge.run.environments import Environments, OpenEnvironment
 from wmsforge.run.events import Events
 from wmsforge.run.providers import Providers
-from wmsforge.run.secrets import naming_variables
+from wmsforge.run.secrets import naming_variables, secrets_of
 from wmsforge.steps.base import Component
 from wmsforge.steps.chat_model import ChatModel, ChatResponse
 from wmsforge.steps.embedder import Embedder
@@ -57,7 +58,7 @@ class Resources:
         self._run = run
         self._folder = folder
         self._providers = Providers(recipe, ledger, events)
-        self.environments = Environments(host.registry, events, events.folder)
+        self.environments = Environments(host.registry, events, events.folder, secrets_of(recipe, os.environ))
         self._stays_failed = stays_failed or {}
         self._calls_under_way: dict[bytes, asyncio.Future[ChatResponse]] = {}
         self._models: dict[str, OpenModel] = {}

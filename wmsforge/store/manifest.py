@@ -119,7 +119,7 @@ class Manifest(BaseModel):
     calls: dict[str, CallCounts] = Field(default_factory=dict, description="Calls of this run, by model.")
     paid: dict[str, Paid] = Field(default_factory=dict, description="Paid over all runs, by model.")
     environments: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="Environment that jobs ran in -> its digest, Python and main packages."
+        default_factory=dict, description="Environment that jobs ran in -> its digest, Python and packages."
     )
     artifact: Artifact | None = None
     also: dict[str, str] = Field(default_factory=dict, description="Further file of the artifact -> its SHA-256.")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wmsforge.hookspecs import Register, hookimpl
+from wmsforge.hookspecs import Register, RegisterEnvironment, hookimpl
 
 
 @hookimpl
@@ -44,6 +44,12 @@ def register_filters(register: Register) -> None:
 @hookimpl
 def register_trainers(register: Register) -> None:
     register("count-trainer", "wmsforge_fixture.trainer:CountTrainer", summary="An adapter that is a word count.")
+    register("isolated-trainer", "wmsforge_fixture.isolated:IsolatedTrainer", summary="The same, by a job.")
+
+
+@hookimpl
+def register_environments(register: RegisterEnvironment) -> None:
+    register("fixture", "wmsforge_fixture:locks", extra="count", summary="tinydep 1.0, to count words.")
 
 
 @hookimpl
