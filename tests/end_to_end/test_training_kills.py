@@ -102,20 +102,22 @@ def weights(project: Project) -> dict[str, str]:
 
 
 def test_killed_in_training_and_in_the_merge_it_ends_the_same(make_project: Callable[..., Project]) -> None:
-    made: dict[str, dict[str, str]] = {}
     with subprocess_server() as base_url:
-        for name in ("whole", "killed"):
-            project = make_project(name=name)
-            questions = [f"{number}번 센터의 점검일은 언제인가요?,현장 담당자" for number in range(QUESTIONS)]
-            (project.folder / "questions.csv").write_text("question,persona\n" + "\n".join(questions), encoding="utf-8")
-            write_base(project.folder / "base")
-            project.write(RECIPE, base_url=base_url)
-            if name == "killed":
-                die_on_the_way(project)
-            project.run("run", "recipe.yaml")
-            made[name] = weights(project)
-    assert len(made["whole"]) == 2
-    assert made["killed"] == made["whole"]
+        whole, killed = (prepared(make_project(name=name), base_url) for name in ("whole", "killed"))
+        beside = whole.start("run", "recipe.yaml")
+        die_on_the_way(killed)
+        killed.run("run", "recipe.yaml")
+        assert beside.wait(timeout=600) == 0, whole.log()
+    assert len(weights(whole)) == 2
+    assert weights(killed) == weights(whole)
+
+
+def prepared(project: Project, base_url: str) -> Project:
+    questions = [f"{number}번 센터의 점검일은 언제인가요?,현장 담당자" for number in range(QUESTIONS)]
+    (project.folder / "questions.csv").write_text("question,persona\n" + "\n".join(questions), encoding="utf-8")
+    write_base(project.folder / "base")
+    project.write(RECIPE, base_url=base_url)
+    return project
 
 
 def die_on_the_way(project: Project) -> None:
