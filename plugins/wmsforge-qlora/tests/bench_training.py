@@ -103,13 +103,15 @@ def unpacked(base: str, folder: Path) -> str:
     if base != "gemma-3-270m":
         return base
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
+    from wmsforge_qlora.jobs.gguf_tokenizer import load_gguf_tokenizer
     from wmsforge_qlora.places import bundled_gguf
 
     file = bundled_gguf("bench")
-    source = {"gguf_file": file.name}
-    AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.bfloat16, **source).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(file.parent, **source).save_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=torch.bfloat16, gguf_file=file.name)
+    model.hf_quantizer = None
+    model.save_pretrained(folder)
+    load_gguf_tokenizer(file).save_pretrained(folder)
     return str(folder)
 
 
