@@ -51,9 +51,10 @@ def test_peft_alone_loads_the_adapter_and_sees_the_same_loss(trained: dict[str, 
     from wmsforge_qlora.jobs.rows import read_rows
     from wmsforge_qlora.jobs.settings import Job
     from wmsforge_qlora.jobs.tokens import Tokenization
+    from wmsforge_qlora.jobs.unpacked import with_unpacked_base
 
     folder = Path(trained["adapter"])
-    work = Job.of(job(folder.parent, folder, folder) | {"base": gemma})
+    work = with_unpacked_base(Job.of(job(folder.parent, folder, folder) | {"base": gemma}), ReportDouble())
     model = PeftModel.from_pretrained(load_base(work, load_config(work)), folder).eval()
     tokenization = Tokenization(AutoTokenizer.from_pretrained(folder))
     losses = []
@@ -74,8 +75,9 @@ def test_gradients_are_those_of_the_dequantised_twin_before_and_after_an_evaluat
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from wmsforge_qlora.jobs.model import load_base, load_config
     from wmsforge_qlora.jobs.settings import Job
+    from wmsforge_qlora.jobs.unpacked import with_unpacked_base
 
-    work = Job.of(job(tmp_path / "job", tmp_path, tmp_path) | {"base": gemma})
+    work = with_unpacked_base(Job.of(job(tmp_path / "job", tmp_path, tmp_path) | {"base": gemma}), ReportDouble())
     root, options = work.base.source()
     config = load_config(work)
     model = with_adapter(load_base(work, config))

@@ -123,26 +123,6 @@ def test_an_operation_without_gradient_is_an_error(tiny: Path, tmp_path: Path) -
             gradients(model, ids)
 
 
-def test_a_base_from_full_weights_is_quantised_as_transformers_does_it(tiny: Path, tmp_path: Path) -> None:
-    """The way of GGUF files, which transformers does not load into 4 bits."""
-    require()
-    import torch
-    from transformers import AutoModelForCausalLM
-    from wmsforge_qlora.jobs.guard import four_bit_layers
-    from wmsforge_qlora.jobs.model import load_base, load_config, quantize
-    from wmsforge_qlora.jobs.settings import Job
-
-    work = Job.of(job(tmp_path / "job", tmp_path, tiny))
-    loaded = four_bit_layers(load_base(work, load_config(work)))
-    made = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.bfloat16)
-    quantize(made)
-    ours = four_bit_layers(made)
-    assert len(ours) == len(loaded) == 14
-    for mine, theirs in zip(ours, loaded, strict=True):
-        assert torch.equal(mine.weight.data.view(torch.uint8), theirs.weight.data.view(torch.uint8))
-        assert torch.equal(mine.weight.quant_state.absmax, theirs.weight.quant_state.absmax)
-
-
 def _packs() -> bool:
     require()
     from bitsandbytes.nn.modules import has_avx512bf16

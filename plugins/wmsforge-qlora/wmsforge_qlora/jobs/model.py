@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    BitsAndBytesConfig,
-    GgufConfig,
-)
-from transformers.utils import cached_file
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from wmsforge.env.worker import JobError
-from wmsforge_qlora.jobs.gguf_tokenizer import load_gguf_tokenizer
 from wmsforge_qlora.jobs.guard import keep_layout
 from wmsforge_qlora.jobs.settings import Job
 
@@ -48,12 +39,9 @@ def load_tokenizer(job: Job) -> Any:
     """
     root, options = job.base.source()
     try:
-        if job.base.gguf:
-            tokenizer = load_gguf_tokenizer(Path(cached_file(root, job.base.gguf, revision=job.base.revision)))
-        else:
-            tokenizer = AutoTokenizer.from_pretrained(root, trust_remote_code=False, **options)
+        tokenizer = AutoTokenizer.from_pretrained(root, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
-        raise _not_loaded(job, error) from error
+        raise not_loaded(job, error) from error
     if tokenizer.eos_token_id is None:
         raise JobError(
             f"Step {job.step!r}: the tokenizer of {job.base.name} has no end token, so no answer could learn to end.\n"
@@ -74,22 +62,18 @@ def load_config(job: Job) -> Any:
     try:
         return AutoConfig.from_pretrained(root, trust_remote_code=False, **options)
     except (OSError, ValueError) as error:
-        raise _not_loaded(job, error) from error
+        raise not_loaded(job, error) from error
 
 
 def load_base(job: Job, config: Any) -> Any:
     """Load the base's weights, frozen.
-
-    A GGUF file is unpacked to bf16 first, for transformers loads none into 4 bits.
 
     Raises:
         JobError: If they cannot be loaded.
     """
     root, options = job.base.source()
     nf4 = job.settings.quantization == "nf4"
-    if job.base.gguf:
-        options["quantization_config"] = GgufConfig(dequantize=True)  # else some stay packed on a GPU
-    elif nf4:
+    if nf4:
         options["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
@@ -104,36 +88,15 @@ def load_base(job: Job, config: Any) -> Any:
             root, config=config, trust_remote_code=False, dtype=DTYPE, **options
         )
     except (OSError, ValueError) as error:
-        raise _not_loaded(job, error) from error
-    if nf4 and job.base.gguf:
-        quantize(model)
+        raise not_loaded(job, error) from error
     model.requires_grad_(False)
     keep_layout(model)
     model.config.use_cache = False
     return model
 
 
-def quantize(model: Any) -> None:
-    """Put 4-bit NF4 layers in the place of a model's linear ones, all but the head that gives the words."""
-    import bitsandbytes as bnb
-
-    head = model.get_output_embeddings()
-    for name, layer in list(model.named_modules()):
-        if type(layer) is not torch.nn.Linear or layer is head:
-            continue
-        with torch.device("meta"):
-            new = bnb.nn.Linear4bit(
-                layer.in_features, layer.out_features, layer.bias is not None, DTYPE, quant_type="nf4"
-            )
-        new.weight = bnb.nn.Params4bit(
-            layer.weight.data, requires_grad=False, quant_type="nf4", compress_statistics=True, module=new
-        )
-        new.bias = layer.bias
-        model.set_submodule(name, new.to(layer.weight.device))
-    model.is_loaded_in_4bit = True  # PEFT and TRL go by this
-
-
-def _not_loaded(job: Job, error: Exception) -> JobError:
+def not_loaded(job: Job, error: Exception) -> JobError:
+    """Return what a user can do about a base that does not load."""
     first = str(error).strip().partition("\n")[0]
     return JobError(
         f"Step {job.step!r}: the base {job.base.name} cannot be loaded: {type(error).__name__}: {first}\n"

@@ -22,6 +22,7 @@ from wmsforge_qlora.jobs.rows import hold_out, read_rows, write_rows
 from wmsforge_qlora.jobs.settings import Job
 from wmsforge_qlora.jobs.template import choose, serving_copy
 from wmsforge_qlora.jobs.tokens import Tokenization
+from wmsforge_qlora.jobs.unpacked import with_unpacked_base
 
 HELD_OUT = "held_out.jsonl"
 SERVING_TEMPLATE = "serving_template.jinja"
@@ -38,6 +39,8 @@ def train_here(job: Job, report: Report) -> dict[str, Any]:
     hush()
     if job.preset_set:
         report.note("the preset sets " + ", ".join(f"{name}: {value}" for name, value in job.preset_set.items()))
+    if job.settings.backend == "trl":
+        job = with_unpacked_base(job, report)
     tokenizer = load_tokenizer(job)
     config = load_config(job)
     template = choose(job, tokenizer, config.model_type)
