@@ -3,6 +3,7 @@
 
 import importlib
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ pytest.importorskip("kiwipiepy")  # of wmsforge-korean
 
 from wmsforge_evaluation.two_by_two import TwoByTwo
 
+from wmsforge.env.worker import JobError
 from wmsforge.errors import StepError
 from wmsforge.records import Artifact, Passage, Retrieved
 from wmsforge.testing import LocalContext
@@ -111,7 +113,7 @@ def subject(models, tmp_path):
     rows = [
         {
             "messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}],
-            "metadata": {"sources": [{"path": "manual.txt", "span": [0, 5], "cited": True}]},
+            "metadata": {"sources": [{"path": "manual.txt", "section": question, "span": [0, 5], "cited": True}]},
         }
         for question, answer in TEXTS
     ]
@@ -136,11 +138,13 @@ async def test_the_tuned_model_is_better_and_the_report_shows_it(subject, tmp_pa
     assert facts["tuned"]["loss"][0] < facts["base"]["loss"][0]
     assert facts["tuned"]["chrf"][0] > 0.9, "it has learned these answers by heart"
     assert facts["tuned"]["rouge_l"][0] > facts["base"]["rouge_l"][0]
-    assert facts["hit_rate"] == 1.0
-    assert facts["rows"] == 4
+    assert facts["hit_rate"] == [1.0, 1.0, 1.0]
+    assert (facts["rows"], facts["groups"], facts["answered"]) == (4, 4, 2)
+    assert facts["tuned"]["end_loss"][0] < facts["base"]["end_loss"][0]
     page = Path(report.path).read_text(encoding="utf-8")  # noqa: ASYNC240
-    assert page.count("크로스도킹이 뭔가요?") == 2, "asked by itself, and among the rows"
-    assert page.index("<h3>크로스도킹이 뭔가요?</h3>") < page.index("How to read this")
+    shown = [question for question, _ in TEXTS if f"<h3 lang='ko'>{question}</h3>" in page]
+    assert shown == [TEXTS[0][0], TEXTS[2][0]], "the answered rows are spread over all"
+    assert page.count(f"<h3 lang='ko'>{TEXTS[0][0]}</h3>") == 2, "asked by itself, and among the rows"
     assert json.loads((component.context.folder / "report.json").read_text())["loss_drop"] == facts["loss_drop"]
 
 
@@ -154,6 +158,85 @@ async def test_answers_that_are_there_are_not_asked_again(subject, tmp_path):
     again = await component.evaluate(subject)
     assert component.context.running.report.steps == [10, 10], "the last of each model's ten prompts"
     assert again.facts == first.facts
+
+
+async def test_another_training_leaves_what_the_base_said(subject, models, tmp_path):
+    component = evaluator(tmp_path)
+    first = await component.evaluate(subject)
+    again = tmp_path / "again"
+    shutil.copytree(models[1], again)
+    (again / "model.safetensors").write_bytes((models[0] / "model.safetensors").read_bytes())
+    component.context.running.report.steps.clear()
+    other = await component.evaluate(subject.model_copy(update={"path": str(again)}))
+    assert component.context.running.report.steps == list(range(1, 11)), "the new model's prompts, none of the base's"
+    assert other.facts["base"] == first.facts["base"]
+    assert other.facts["loss_drop"][0] == pytest.approx(0), "the new model is the base"
+
+
+async def test_only_what_follows_the_answer_is_an_end_token(models, tmp_path):
+    turns = [{"role": "user", "content": "출고 x"}]
+    prompts = [{"id": text, "messages": turns, "reference": text, "answer": False} for text in ("끝", "ax", "x\n")]
+    file, out = tmp_path / "prompts.jsonl", tmp_path / "answers.jsonl"
+    file.write_text("".join(json.dumps(prompt) + "\n" for prompt in prompts), encoding="utf-8")
+    job = {"model": str(models[0]), "tokenizer": str(models[0]), "prompts": str(file), "out": str(out)}
+    importlib.import_module("wmsforge_evaluation.jobs.asking").ask_all({**job, "max_tokens": 1}, Told())
+    for line in map(json.loads, out.read_text(encoding="utf-8").splitlines()):
+        assert line["end_tokens"] == 1, "<end>"
+        assert 0 < line["end_loss"] < line["loss"]
+        assert line["tokens"] > 1
+
+
+def quantised(folder, model):
+    """Write the model with linear layers in FP8, as the exporter `fp8` leaves it."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(model, folder)
+    weights = {}
+    for name, weight in load_file(model / "model.safetensors").items():
+        weights[name] = weight
+        if name.endswith("proj.weight"):
+            scale = weight.abs().amax(dim=1, keepdim=True) / 448
+            weights[name], weights[f"{name}_scale"] = (weight / scale).to(torch.float8_e4m3fn), scale
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    eight = {"num_bits": 8, "type": "float", "symmetric": True}
+    group = {
+        "targets": ["Linear"],
+        "weights": {**eight, "strategy": "channel", "dynamic": False},
+        "input_activations": {**eight, "strategy": "token", "dynamic": True},
+    }
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {
+        "quant_method": "compressed-tensors",
+        "format": "float-quantized",
+        "config_groups": {"group_0": group},
+        "ignore": ["lm_head"],
+        "quantization_status": "compressed",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+async def test_an_fp8_checkpoint_is_measured_as_well(subject, models, tmp_path):
+    pytest.importorskip("compressed_tensors")
+    merged = await evaluator(tmp_path / "merged").evaluate(subject)
+    folder = quantised(tmp_path / "fp8", models[1])
+    facts = {**subject.facts, "format": "compressed-tensors"}
+    fp8 = await evaluator(tmp_path / "fp8-report").evaluate(Artifact(kind="model", path=str(folder), facts=facts))
+    before, after = merged.facts["tuned"]["loss"][0], fp8.facts["tuned"]["loss"][0]
+    assert after == pytest.approx(before, rel=0.2)
+    assert after != before
+    assert "The model is quantised" in Path(fp8.path).read_text(encoding="utf-8")  # noqa: ASYNC240
+
+
+def test_a_missing_package_is_named_with_the_remedy(models, monkeypatch):
+    job = importlib.import_module("wmsforge_evaluation.jobs.asking")
+
+    def fail(*args, **options):
+        raise ImportError("compressed-tensors is needed")
+
+    monkeypatch.setattr(job.AutoModelForCausalLM, "from_pretrained", fail)
+    with pytest.raises(JobError, match=r"compressed-tensors is needed\nLeave option env at auto"):
+        job._load(str(models[0]), None)
 
 
 async def test_what_is_missing_is_said_with_the_remedy(subject, tmp_path):

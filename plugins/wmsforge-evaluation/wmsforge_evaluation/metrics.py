@@ -14,20 +14,17 @@ _CHRF_BETA = 2
 def chrf(answer: str, reference: str) -> float:
     """Return chrF, 0..1: F2 of the character n-grams of lengths 1 to 6, white space left out.
 
-    Source: Popović (2015), chrF; lengths of which neither text has an n-gram are left out, as in sacrebleu.
+    Source: Popović (2015), chrF; lengths of which either text has no n-gram are left out, as in sentence_chrf of
+    sacrebleu 2.6 (_compute_f_score in metrics/chrf.py), whose numbers a test compares.
     """
-    precisions, recalls = [], []
+    precision = recall = 0.0
     one, other = "".join(answer.split()), "".join(reference.split())
-    for order in range(1, _CHRF_ORDER + 1):
-        written, wanted = _ngrams(one, order), _ngrams(other, order)
-        if not written and not wanted:
-            continue
+    lengths = range(1, min(_CHRF_ORDER, len(one), len(other)) + 1)
+    for length in lengths:
+        written, wanted = _ngrams(one, length), _ngrams(other, length)
         same = (written & wanted).total()
-        precisions.append(same / written.total() if written else 0.0)
-        recalls.append(same / wanted.total() if wanted else 0.0)
-    if not precisions:
-        return 0.0
-    precision, recall = sum(precisions) / len(precisions), sum(recalls) / len(recalls)
+        precision += same / written.total() / len(lengths)
+        recall += same / wanted.total() / len(lengths)
     if not precision + recall:
         return 0.0
     return (1 + _CHRF_BETA**2) * precision * recall / (_CHRF_BETA**2 * precision + recall)
@@ -57,8 +54,8 @@ def groundedness(answer: str, question: str, passages: Sequence[Passage]) -> flo
     return sum(support.share for support in supports) / len(supports) if supports else 0.0
 
 
-def _ngrams(text: str, order: int) -> Counter[str]:
-    return Counter(text[start : start + order] for start in range(len(text) - order + 1))
+def _ngrams(text: str, length: int) -> Counter[str]:
+    return Counter(text[start : start + length] for start in range(len(text) - length + 1))
 
 
 def _common_subsequence(one: Sequence[str], other: Sequence[str]) -> int:

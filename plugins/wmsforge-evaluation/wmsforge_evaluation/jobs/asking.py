@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, CompressedTensorsConfig
 
 from wmsforge.env.worker import JobError, Report
 
 
 def ask_all(job: dict[str, Any], report: Report) -> dict[str, Any]:
-    """Append one JSON line a prompt to the file `out`: id, loss, tokens, answer; those that are there stay.
+    """Append one JSON line a prompt to the file `out`; those that are there stay.
+
+    A line has id, answer, loss and tokens of the whole reference, and end_loss and end_tokens of what follows its text.
 
     Args:
         job: model, a folder, GGUF file or hub id, with revision; tokenizer, a folder; prompts, a JSON-lines file of
@@ -54,18 +57,27 @@ def _done(out: Path) -> set[str]:
 
 def _load(name: str, revision: str | None) -> Any:
     transformers.utils.logging.disable_progress_bar()
-    path = Path(name)
+    path = Path(name).expanduser()
     options: dict[str, Any] = {}
-    if path.suffix == ".gguf" and path.is_file():
-        name, options = str(path.parent), {"gguf_file": path.name}
-        options["config"] = AutoConfig.from_pretrained(name, **options)
-    elif not path.exists() and revision:
-        options = {"revision": revision}
+    if path.suffix == ".gguf":  # a file, or owner/name/file of the hub
+        path, options = path.parent, {"gguf_file": path.name}
+    if not path.exists() and revision:
+        options["revision"] = revision
+    if _is_compressed(path):
+        # The servers' arithmetic in higher precision: weights as FP8 holds them, activations rounded to FP8 as well.
+        options["quantization_config"] = CompressedTensorsConfig(dequantize=True)
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     # The same weights in both types; a CPU writes in fp32 several times faster than in bf16.
     dtype = torch.bfloat16 if device == "cuda:0" else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=dtype, device_map={"": device}, **options)
+        if "gguf_file" in options:
+            options["config"] = AutoConfig.from_pretrained(str(path), **options)
+        model = AutoModelForCausalLM.from_pretrained(str(path), dtype=dtype, device_map={"": device}, **options)
+    except ImportError as error:
+        raise JobError(
+            f"The model {name!r} cannot be loaded: a package is missing: {error}\n"
+            "Leave option env at auto, so that the plugin's own environment is used; or install the package there."
+        ) from error
     except (OSError, ValueError) as error:
         first = str(error).strip().partition("\n")[0]
         raise JobError(
@@ -73,6 +85,15 @@ def _load(name: str, revision: str | None) -> Any:
             "Name a folder, a GGUF file or a hub id: options base and model."
         ) from error
     return model.eval()
+
+
+def _is_compressed(folder: Path) -> bool:
+    """Tell whether the folder holds a model in the compressed-tensors format, such as the exporter `fp8` makes."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return False
+    quantization = json.loads(config.read_text(encoding="utf-8")).get("quantization_config", {})
+    return bool(quantization.get("quant_method") == "compressed-tensors")
 
 
 def _ends(model: Any, tokenizer: Any, folder: str) -> list[int]:
@@ -87,16 +108,49 @@ def _ends(model: Any, tokenizer: Any, folder: str) -> list[int]:
 
 def _one(model: Any, tokenizer: Any, ends: list[int], prompt: dict[str, Any], max_tokens: int) -> dict[str, Any]:
     messages = prompt["messages"]
-    asked = _tokens(tokenizer, tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-    told: dict[str, Any] = {"loss": None, "tokens": 0, "answer": None}
+    asked = _tokens(tokenizer, _render(tokenizer, messages, add_generation_prompt=True))
+    told: dict[str, Any] = {"answer": None}
     if prompt["reference"]:
-        turn = {"role": "assistant", "content": prompt["reference"]}
-        whole = _tokens(tokenizer, tokenizer.apply_chat_template([*messages, turn], tokenize=False))
-        start = next((n for n, pair in enumerate(zip(whole, asked, strict=False)) if pair[0] != pair[1]), len(asked))
-        told |= {"loss": _loss(model, whole, start), "tokens": len(whole) - start}
+        told |= _score(model, tokenizer, messages, asked, prompt["reference"])
     if prompt["answer"]:
         told["answer"] = tokenizer.decode(_answer(model, asked, ends, max_tokens), skip_special_tokens=True).strip()
     return told
+
+
+def _score(
+    model: Any, tokenizer: Any, messages: Sequence[dict[str, str]], asked: list[int], reference: str
+) -> dict[str, Any]:
+    """Return the losses of the tokens after the prompt, nats, and of those among them after the reference's text."""
+    text = _render(tokenizer, [*messages, {"role": "assistant", "content": reference}])
+    whole = _tokens(tokenizer, text)
+    start = _common(whole, asked)
+    said = text[: len(text) - _end_length(tokenizer, messages, reference, text)]
+    end = max(start, _common(whole, _tokens(tokenizer, said)))
+    losses = _losses(model, whole, start)
+    return {
+        "loss": sum(losses),
+        "tokens": len(losses),
+        "end_loss": sum(losses[end - start :]),
+        "end_tokens": len(whole) - end,
+    }
+
+
+def _end_length(tokenizer: Any, messages: Sequence[dict[str, str]], reference: str, text: str) -> int:
+    """Return how many characters the template writes after an answer: those that stay when its last word changes."""
+    other = reference + ("y" if reference.rstrip().endswith("x") else "x")
+    changed = _render(tokenizer, [*messages, {"role": "assistant", "content": other}])
+    return _common(text[::-1], changed[::-1])
+
+
+def _common(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """Return how many items both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _render(tokenizer: Any, messages: Sequence[dict[str, str]], *, add_generation_prompt: bool = False) -> str:
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+    return text
 
 
 def _tokens(tokenizer: Any, text: str) -> list[int]:
@@ -104,12 +158,13 @@ def _tokens(tokenizer: Any, text: str) -> list[int]:
     return tokens
 
 
-def _loss(model: Any, tokens: list[int], start: int) -> float:
-    """Return the sum of the losses of the tokens from `start` on, nats."""
+def _losses(model: Any, tokens: list[int], start: int) -> list[float]:
+    """Return the losses of the tokens from `start` on, nats."""
     ids = torch.tensor([tokens], device=model.device)
     with torch.inference_mode():
         logits = model(input_ids=ids, logits_to_keep=len(tokens) - start + 1).logits[0, :-1].float()
-        return float(torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="sum"))
+        losses: list[float] = torch.nn.functional.cross_entropy(logits, ids[0, start:], reduction="none").tolist()
+    return losses
 
 
 def _answer(model: Any, asked: list[int], ends: list[int], max_tokens: int) -> list[int]:
