@@ -8,7 +8,7 @@ from wmsforge_evaluation.bootstrap import Interval
 from wmsforge_evaluation.figures import VARIANTS, Figures
 
 _COLOURS = {"base": "#9aa5b1", "base_rag": "#5b8db8", "tuned": "#e0a458", "tuned_rag": "#3f9b6c"}
-_WIDTH, _BAR, _LEFT, _RIGHT = 640, 22, 150, 60
+_WIDTH, _BAR, _LEFT, _RIGHT = 480, 22, 135, 60  # narrow, so that its words stay legible on a phone
 
 
 def plot(title: str, name: str, figures: Figures) -> str:

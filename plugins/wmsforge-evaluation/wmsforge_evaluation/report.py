@@ -26,11 +26,12 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto
 h1 { line-height: 1.2; } h3 { margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; margin: 1rem 0; } table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #d5dbe1; padding: .4rem .6rem; text-align: left; vertical-align: top; }
-thead th { background: #f3f5f7; } tbody th { font-weight: 600; } small { color: #5c6875; }
+thead th { background: #f3f5f7; } thead th + th { text-align: right; }
+tbody th { font-weight: 600; } small { color: #5c6875; }
 td.number { text-align: right; white-space: nowrap; } td.number small { display: block; }
 .facts th { width: 14rem; } .facts td { overflow-wrap: anywhere; }
 .answers th { width: 8.5rem; } .answers td { white-space: pre-wrap; overflow-wrap: anywhere; }
-svg { width: 100%; max-width: 40rem; height: auto; display: block; }
+svg { width: 100%; max-width: 34rem; height: auto; display: block; }
 @media (max-width: 40rem) { .facts th { width: 38%; } .answers th { width: 5.5rem; } }
 """
 
@@ -70,6 +71,7 @@ def render_report(
         _facts(facts),
         "<h2>How far the tuned model's loss lies under the base's</h2>",
         _drops(drops),
+        "<p><small>Below 0 the tuned model's loss is above the base's.</small></p>",
         "<h2>Figures</h2>",
         _figures(figures),
         "<p><small>In small type: 95 % intervals, by bootstrap over groups of rows that share a section.</small></p>",

@@ -15,7 +15,7 @@ FEW_GROUPS = 20
 def about(results: Results) -> list[tuple[str, str]]:
     """Return the lines above the tables."""
     subject, hits = results.subject, results.hit_rate
-    rows = f"{len(subject.rows)}, of {results.groups} groups that share no document section"
+    rows = f"{len(subject.rows)}, in {results.groups} groups that share no document section"
     lines = [
         ("model", subject.path),
         ("base", subject.base),
