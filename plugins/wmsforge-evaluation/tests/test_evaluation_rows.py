@@ -32,6 +32,13 @@ def test_a_conversation_keeps_its_earlier_turns_and_ends_with_an_answer(tmp_path
         assert (row.question, row.reference) == ("출고는요?", "내보내는 일입니다.")
 
 
+def test_a_line_separator_of_a_pdf_in_an_answer_ends_no_row(tmp_path):
+    turns = [*TURNS[:4], {"role": "assistant", "content": "위\u2028아래\x85끝"}]
+    lines = [json.dumps({"messages": turns, "metadata": None}, ensure_ascii=False)] * 2
+    (tmp_path / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [row.reference for row in read_held_out(tmp_path / "rows.jsonl", "report")] == [turns[-1]["content"]] * 2
+
+
 def test_the_input_of_an_alpaca_row_is_part_of_its_question(tmp_path):
     row = {"instruction": "요약하세요.", "input": "긴 글", "output": "짧은 글"}
     (read,) = read_held_out(written(tmp_path / "rows.json", [row]), "report")
@@ -40,7 +47,16 @@ def test_the_input_of_an_alpaca_row_is_part_of_its_question(tmp_path):
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [({"text": "글"}, "row 2: no messages, conversations"), ({"messages": TURNS[:2]}, "row 2: no answer of an assist")],
+    [
+        ({"text": "글"}, "row 2: no messages, conversations"),
+        ({"messages": TURNS[:2]}, "row 2: no answer of an assist"),
+        ({"instruction": "질문", "output": None}, "row 2: a turn of it has no text"),
+        ({"messages": TURNS, "metadata": {"sources": ["a.pdf"]}}, "row 2: a source in its metadata has no path"),
+        (
+            {"messages": TURNS, "metadata": {"sources": [{"path": "a.pdf"}]}},
+            "row 2: a source in its metadata has no path",
+        ),
+    ],
 )
 def test_a_row_that_is_none_is_named(tmp_path, row, said):
     path = written(tmp_path / "rows.json", [{"messages": TURNS}, row])

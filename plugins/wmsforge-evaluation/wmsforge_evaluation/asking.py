@@ -58,8 +58,8 @@ class Asking:
             write_atomically(file, text.encode())
             job = {"model": model, "revision": revision, "tokenizer": subject.path, "max_tokens": self._max_tokens}
             await environment.run(JOB, {**job, "prompts": str(file), "out": str(out)}, out_of_memory=_MEMORY)
-            told = map(json.loads, out.read_text(encoding="utf-8").splitlines())
-            results |= {one["id"]: one for one in told}
+            lines = out.read_text(encoding="utf-8").split("\n")  # U+2028 in a text ends no line
+            results |= {one["id"]: one for one in map(json.loads, filter(None, lines))}
         return results
 
     def _prompts(self, name: str) -> Iterator[dict[str, Any]]:

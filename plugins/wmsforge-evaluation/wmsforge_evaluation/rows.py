@@ -58,7 +58,8 @@ def read_held_out(path: Path, step: str) -> list[HeldOut]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+        lines = filter(str.strip, text.split("\n"))  # U+2028 in a text ends no line
+        rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in lines]
         return [_row(number, row) for number, row in enumerate(rows, 1)]
     except (OSError, ValueError) as error:
         raise StepError(
@@ -79,13 +80,21 @@ def _row(number: int, row: dict[str, Any]) -> HeldOut:
         messages = _messages(row)
     except (KeyError, TypeError) as error:
         raise ValueError(f"row {number}: no messages, conversations or instruction and output in it") from error
+    if not all(isinstance(turn["content"], str) for turn in messages):
+        raise ValueError(f"row {number}: a turn of it has no text")
     while messages and messages[-1]["role"] != "assistant":
         messages.pop()
     if not any(turn["role"] == "user" for turn in messages):
         raise ValueError(f"row {number}: no answer of an assistant to a user in it")
-    sources = row.get("metadata", {}).get("sources") or []
-    cited = [one for one in sources if one.get("cited")] or sources
-    return HeldOut(messages[:-1], messages[-1]["content"], tuple(_source(one) for one in cited))
+    try:
+        sources = (row.get("metadata") or {}).get("sources") or []
+        cited = [one for one in sources if one.get("cited")] or sources
+        rests_on = tuple(_source(one) for one in cited)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"row {number}: a source in its metadata has no path and span; leave such sources out"
+        ) from error
+    return HeldOut(messages[:-1], messages[-1]["content"], rests_on)
 
 
 def _messages(row: dict[str, Any]) -> list[Message]:

@@ -25,7 +25,7 @@ def ask_all(job: dict[str, Any], report: Report) -> dict[str, Any]:
     """
     out = Path(job["out"])
     done = _done(out)
-    prompts = [json.loads(line) for line in Path(job["prompts"]).read_text(encoding="utf-8").splitlines()]
+    prompts = [json.loads(line) for line in Path(job["prompts"]).read_text(encoding="utf-8").split("\n") if line]
     left = [prompt for prompt in prompts if prompt["id"] not in done]
     if left:
         tokenizer = AutoTokenizer.from_pretrained(job["tokenizer"])
@@ -52,7 +52,7 @@ def _done(out: Path) -> set[str]:
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         out.write_text(whole, encoding="utf-8")
-    return {json.loads(line)["id"] for line in whole.splitlines()}
+    return {json.loads(line)["id"] for line in whole.split("\n") if line}
 
 
 def _load(name: str, revision: str | None) -> Any:

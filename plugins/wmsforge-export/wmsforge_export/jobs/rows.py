@@ -23,7 +23,8 @@ def read_rows(path: Path) -> list[Conversation]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line]
+        lines = filter(str.strip, text.split("\n"))  # U+2028 in a text ends no line
+        found = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
         raise JobError(
             f"The rows in {path} cannot be read: {error}\n"
